@@ -19,6 +19,7 @@ use crate::manage::user as manage_user;
 use crate::scope::Scope;
 use crate::secret::SecretString;
 use crate::store::client::{self, AuthMethod};
+use crate::store::security_profile::SecurityProfile;
 use crate::store::{Database, Store, StoreError, account, audit, resource_server, user};
 
 /// What the first start created, with the secrets in clear.
@@ -134,6 +135,7 @@ pub async fn bootstrap(
                 auth_method: AuthMethod::ClientSecretBasic,
                 jwks: None,
                 dpop_bound_access_tokens: false,
+                profile: SecurityProfile::None,
             };
             let created = manage_client::insert(transaction, &clients_write, new)?;
             let bootstrap = Bootstrap {
@@ -144,7 +146,9 @@ pub async fn bootstrap(
                 client_secret: created
                     .secret
                     .ok_or_else(|| Error::server_error("the client has no secret"))?,
-                api_key: created.api_key,
+                api_key: created
+                    .api_key
+                    .ok_or_else(|| Error::server_error("the client has no API key"))?,
                 scope: scope.clone(),
                 email: email.clone(),
                 new_password: new_password.clone(),

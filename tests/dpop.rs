@@ -81,6 +81,12 @@ on_both! {
             );
             let inspected = world.cli(&["token", "inspect", &token]);
             assert_eq!((&inspected["active"], &inspected["claims"]["cnf"]), (&json!(true), &cnf));
+            // By its record, too.
+            let jti = jwt::claims(&token)["jti"].as_str().unwrap().to_owned();
+            let inspected = world.cli(&["token", "inspect", &jti]);
+            assert_eq!((&inspected["active"], &inspected["claims"]["cnf"]), (&json!(true), &cnf));
+            let listed = world.cli(&["token", "list", "--client", &client.id]);
+            assert_eq!((&listed[0]["jti"], &listed[0]["cnf"]), (&json!(jti), &cnf));
             assert_eq!(node.revoke(&client, &token).status, 200);
             assert!(!node.active(&api, &token));
         }
@@ -103,6 +109,8 @@ on_both! {
         // Without a proof, tokens are Bearer tokens as before.
         let plain = node.token(&client);
         assert_eq!(jwt::claims(&plain)["cnf"], Value::Null);
+        let listed = world.cli(&["token", "list", "--client", &client.id]);
+        assert_eq!(listed[0]["cnf"], Value::Null);
         let introspected = node.introspect(&api, &plain);
         assert_eq!((&introspected["token_type"], &introspected["cnf"]), (&json!("Bearer"), &Value::Null));
     }

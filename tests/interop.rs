@@ -6,7 +6,7 @@ use oauth2::{ClientId, ClientSecret, Scope, TokenResponse};
 use serde_json::json;
 
 use crate::support::tools::{self, Tool, variable};
-use crate::support::{World, jwt, repository};
+use crate::support::{Client, World, jwt, repository};
 
 /// Runs a script with the URLs and credentials that it may need in its environment.
 fn script(world: World, mut command: Command) {
@@ -15,18 +15,8 @@ fn script(world: World, mut command: Command) {
     let client = world.client_with(&["--scope", "read write", "--resource", resource]);
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
     let key_file = world.file("key.pem", &key.serialize_pem());
-    let public = public_jwk(&key);
-    let jwks = world.file("jwks.json", &json!({"keys": [public]}).to_string());
-    let keyed = world.client_with(&[
-        "--scope",
-        "read write",
-        "--resource",
-        resource,
-        "--auth-method",
-        "private_key_jwt",
-        "--jwks",
-        jwks.to_str().unwrap(),
-    ]);
+    let flags = ["--scope", "read write", "--resource", resource];
+    let keyed = keyed_client(&world, &public_jwk(&key), &flags);
     let registration = world.cli(&[
         "registration-token",
         "create",
@@ -60,6 +50,53 @@ fn script(world: World, mut command: Command) {
     assert!(output.status.success(), "{command:?}:\n{said}");
 }
 
+/// The public half of a P-256 key, for assertions signed with ES256.
+fn public_ec_jwk(key: &rcgen::KeyPair) -> serde_json::Value {
+    let point = key.public_key_raw();
+    json!({
+        "kty": "EC", "crv": "P-256", "kid": "interop",
+        "x": jwt::encode(&point[1..33]), "y": jwt::encode(&point[33..]),
+    })
+}
+
+/// Creates a client that authenticates by this key.
+fn keyed_client(world: &World, public: &serde_json::Value, flags: &[&str]) -> Client {
+    let jwks = world.file("jwks.json", &json!({"keys": [public]}).to_string());
+    let with_key = [
+        "--auth-method",
+        "private_key_jwt",
+        "--jwks",
+        jwks.to_str().unwrap(),
+    ];
+    world.client_with(&[flags, &with_key].concat())
+}
+
+/// Runs a client with the security profile `fapi2`, on a server that requires nonces.
+fn fapi2(mut command: Command) {
+    let world = World::sqlite();
+    let node = world.start_with(&["--dpop-nonce", "required"]);
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let management = node.management();
+    let flags = [
+        "--scope",
+        "keyward:clients:read keyward:operator",
+        "--resource",
+        &management,
+        "--profile",
+        "fapi2",
+    ];
+    let client = keyed_client(&world, &public_ec_jwk(&key), &flags);
+    command
+        .env("ISSUER", &node.base)
+        .env("CLIENT_ID", &client.id)
+        .env("KEY_FILE", world.file("key.pem", &key.serialize_pem()))
+        .env("RESOURCE", &management);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}:\n{said}");
+}
+
 fn public_jwk(key: &rcgen::KeyPair) -> serde_json::Value {
     use aws_lc_rs::signature::{KeyPair, RsaKeyPair};
     let pair = RsaKeyPair::from_pkcs8(&key.serialize_der()).unwrap();
@@ -76,12 +113,8 @@ fn public_jwk(key: &rcgen::KeyPair) -> serde_json::Value {
 fn resource_server(world: &World, mut command: Command) {
     use std::io::{BufRead, BufReader, Read, Write};
     use std::process::Stdio;
-    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
-    let key_file = world.file("key.pem", &key.serialize_pem());
-    let jwks = world.file(
-        "jwks.json",
-        &json!({"keys": [public_jwk(&key)]}).to_string(),
-    );
+    let rsa = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let ec = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
     let node = world.start();
     // Its output goes to a file, so that a full pipe does not block it.
     let errors = std::fs::File::create(world.folder.join("stderr")).unwrap();
@@ -103,15 +136,18 @@ fn resource_server(world: &World, mut command: Command) {
     world.resource(url);
     let flags = ["--scope", "read write", "--resource", url];
     let client = world.client_with(&flags);
-    let with_key = [
-        "--auth-method",
-        "private_key_jwt",
-        "--jwks",
-        jwks.to_str().unwrap(),
-    ];
-    let keyed = world.client_with(&[&flags[..], &with_key].concat());
+    let keyed = |key: &rcgen::KeyPair, public: &serde_json::Value, file: &str| {
+        json!({
+            "client_id": keyed_client(world, public, &flags).id,
+            "key_file": world.file(file, &key.serialize_pem()),
+        })
+    };
     let given = json!({
-        "client_id": client.id, "client_secret": client.secret, "jwt_client_id": keyed.id, "key_file": key_file,
+        "client_id": client.id, "client_secret": client.secret,
+        "keyed": {
+            "RS256": keyed(&rsa, &public_jwk(&rsa), "rsa.pem"),
+            "ES256": keyed(&ec, &public_ec_jwk(&ec), "ec.pem"),
+        },
     });
     writeln!(script.stdin.take().unwrap(), "{given}").unwrap();
     let mut rest = String::new();
@@ -159,6 +195,18 @@ fn openid_client_binds_its_tokens_by_dpop() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned()
         + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
+}
+
+#[test]
+fn oauth4webapi_follows_the_profile_fapi2() {
+    needs!(Tool::Node);
+    fapi2(tools::node("oauth4webapi_fapi2.mjs"));
+}
+
+#[test]
+fn requests_oauth2client_follows_the_profile_fapi2() {
+    needs!(Tool::Python);
+    fapi2(tools::python("requests_oauth2client_fapi2.py"));
 }
 
 #[test]
@@ -223,17 +271,12 @@ fn spring_security_and_nimbus_work_with_keyward() {
     ];
     let client = world.client_with(&flags);
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
-    let jwks = world.file(
-        "jwks.json",
-        &json!({"keys": [public_jwk(&key)]}).to_string(),
-    );
-    let with_key = [
-        "--auth-method",
-        "private_key_jwt",
-        "--jwks",
-        jwks.to_str().unwrap(),
-    ];
-    let keyed = world.client_with(&[&flags[..], &with_key].concat());
+    let keyed = keyed_client(&world, &public_jwk(&key), &flags);
+    // Without `alg`, the key is also one for PS256.
+    let mut any = public_jwk(&key);
+    any.as_object_mut().unwrap().remove("alg");
+    let profile = ["--profile", "fapi2"];
+    let fapi = keyed_client(&world, &any, &[&flags[..], &profile].concat());
     for setting in ["off", "on"] {
         let initial = world.cli(&[
             "registration-token",
@@ -254,6 +297,7 @@ fn spring_security_and_nimbus_work_with_keyward() {
             .env("CLIENT_ID", &client.id)
             .env("CLIENT_SECRET", &client.secret)
             .env("JWT_CLIENT_ID", &keyed.id)
+            .env("FAPI_CLIENT_ID", &fapi.id)
             .env("JWT_KEY_FILE", world.file("key.pem", &key.serialize_pem()))
             .env("RESOURCE", standard)
             .env("PLAIN_RESOURCE", plain)

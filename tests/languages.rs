@@ -125,6 +125,7 @@ fn every_message_used_in_the_code_exists() {
         "target",
         "token-typ",
         "signing-alg",
+        "profile",
         "algorithm",
         "issuer",
         "jwt",

@@ -57,6 +57,7 @@ mod reload;
 mod revocation;
 mod rights;
 mod sealing_key;
+mod security_profile;
 mod settings;
 mod signed_introspection;
 mod signing_keys;

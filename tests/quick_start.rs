@@ -4,15 +4,18 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use aws_lc_rs::encoding::AsBigEndian;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use keyward::clock::Timestamp;
-use keyward::portal::quick_start::{Snippet, SnippetValues};
+use keyward::portal::quick_start::{Authentication, Snippet, SnippetValues};
 use keyward::scope::Scope;
 use keyward::store::client::{AuthMethod, Client};
 use keyward::store::grant_type::GrantType;
+use keyward::store::security_profile::SecurityProfile;
 use serde_json::json;
 
-use crate::support::tools::Tool;
-use crate::support::{Node, World, jwt, repository};
+use crate::support::tools::{Tool, variable};
+use crate::support::{self, Node, World, jwt, repository};
 
 /// Characters with a meaning in a shell, a format string, a URL, a comment or the templates.
 const SCOPE: &str = "o'clock $HOME ${HOME} $(id) `id` a&b;c 1+1 100% 100%25 %s {x} {{resource}} */ // # @x <b> ~ !!";
@@ -27,12 +30,18 @@ struct Project {
 }
 
 impl Project {
-    fn new(snippet: Snippet) -> Self {
-        let folder = repository("target/quick-start").join(snippet.slug());
+    fn new(snippet: Snippet, name: &str, values: &SnippetValues) -> Self {
+        let folder = repository("target/quick-start").join(name);
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         let project = Project { snippet, folder };
-        for command in snippet.prepare() {
+        for command in snippet.prepare(values) {
+            // Installed before, and not for each run.
+            if command.starts_with("npm ") {
+                let installed = Path::new(&variable("TEST_NODE_DIR")).join("node_modules");
+                std::os::unix::fs::symlink(installed, project.folder.join("node_modules")).unwrap();
+                continue;
+            }
             let output = project.shell(command, None);
             assert!(
                 output.status.success(),
@@ -60,6 +69,7 @@ impl Project {
             .env_remove("RUSTC_WORKSPACE_WRAPPER")
             .env("GOCACHE", repository("target/interop-go-cache"))
             .env("GOTOOLCHAIN", "local")
+            .env("CLIENT_KEY", self.folder.join("key.json"))
             .env_remove("CLIENT_SECRET")
             .envs(secret.map(|secret| ("CLIENT_SECRET", secret)));
         shell.output().unwrap()
@@ -74,8 +84,8 @@ impl Project {
     }
 
     /// Returns the token that the program prints.
-    fn token(&self, secret: &str) -> String {
-        let output = self.shell(self.snippet.run(), Some(secret));
+    fn token(&self, secret: Option<&str>) -> String {
+        let output = self.shell(self.snippet.run(), secret);
         let (out, err) = (
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr),
@@ -102,10 +112,13 @@ impl Project {
 
 fn application(node: &Node, client_id: &str, scope: &str, resource: Option<&str>) -> SnippetValues {
     SnippetValues {
+        issuer: node.base.clone(),
         token_endpoint: format!("{}/oauth/token{QUERY}", node.base),
         client_id: client_id.to_owned(),
         scope: scope.parse().unwrap(),
         resource: resource.map(str::to_owned),
+        authentication: Authentication::Secret,
+        bound: false,
     }
 }
 
@@ -135,10 +148,11 @@ fn run(snippet: Snippet) {
                 .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
         );
     }
-    let project = Project::new(snippet);
+    let values = application(&node, &client.id, SCOPE, Some(RESOURCE));
+    let project = Project::new(snippet, snippet.slug(), &values);
 
-    project.save(&application(&node, &client.id, SCOPE, Some(RESOURCE)));
-    let token = project.token(&client.secret);
+    project.save(&values);
+    let token = project.token(Some(&client.secret));
     let seen = node.introspect(&api, &token);
     let scope: Scope = SCOPE.parse().unwrap();
     assert_eq!(seen["active"], true);
@@ -156,11 +170,79 @@ fn run(snippet: Snippet) {
     assert!(project.refused(None).contains("CLIENT_SECRET"));
 
     project.save(&application(&node, &bare.id, "", None));
-    let claims = jwt::claims(&project.token(&bare.secret));
+    let claims = jwt::claims(&project.token(Some(&bare.secret)));
     assert_eq!(
         (&claims["client_id"], &claims["aud"]),
         (&json!(bare.id), &json!(node.base))
     );
+}
+
+/// The programs for clients with a private key, with DPoP, and with both.
+fn run_with_library(snippet: Snippet) {
+    let world = World::sqlite();
+    world.resource(RESOURCE);
+    let flags = ["--scope", SCOPE, "--resource", RESOURCE];
+    let dpop = ["--dpop-bound-access-tokens"];
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+    let point = pair.public_key().as_ref();
+    let mut jwk = json!({
+        "kty": "EC", "crv": "P-256", "alg": "ES256", "kid": "one",
+        "x": jwt::encode(&point[1..33]), "y": jwt::encode(&point[33..]),
+    });
+    let jwks = world.file("jwks.json", &json!({"keys": [jwk]}).to_string());
+    let private = pair.private_key().as_be_bytes().unwrap();
+    jwk["d"] = json!(jwt::encode(private.as_ref()));
+    let with_key = [
+        "--auth-method",
+        "private_key_jwt",
+        "--jwks",
+        jwks.to_str().unwrap(),
+    ];
+    let bound = world.client_with(&[&flags[..], &dpop].concat());
+    let keyed = world.client_with(&[&flags[..], &with_key].concat());
+    let both = world.client_with(&[&flags[..], &with_key, &["--profile", "fapi2"]].concat());
+    let node = world.start();
+    let values = |client: &support::Client, authentication, bound| SnippetValues {
+        authentication,
+        bound,
+        // The libraries encode what they send.
+        ..application(&node, &client.id, SCOPE, Some(RESOURCE))
+    };
+    use Authentication::{PrivateKey, Secret};
+    let first = values(&bound, Secret, true);
+    let project = Project::new(snippet, &format!("{}-library", snippet.slug()), &first);
+    std::fs::write(project.folder.join("key.json"), jwk.to_string()).unwrap();
+    for (client, authentication, is_bound) in [
+        (&bound, Secret, true),
+        (&keyed, PrivateKey, false),
+        (&both, PrivateKey, true),
+    ] {
+        project.save(&values(client, authentication, is_bound));
+        let secret = (authentication == Secret).then_some(client.secret.as_str());
+        let claims = jwt::claims(&project.token(secret));
+        let scope: Scope = SCOPE.parse().unwrap();
+        assert_eq!(
+            (&claims["client_id"], &claims["aud"], &claims["scope"]),
+            (&json!(client.id), &json!(RESOURCE), &json!(scope))
+        );
+        assert_eq!(claims["cnf"].is_null(), !is_bound);
+    }
+    let stranger = world.client("");
+    project.save(&first);
+    project.refused(Some(&stranger.secret));
+    assert!(project.refused(None).contains("CLIENT_SECRET"));
+}
+
+#[test]
+fn the_quick_starts_with_a_library_for_python_get_a_token() {
+    needs!(Tool::Python);
+    run_with_library(Snippet::Python);
+}
+
+#[test]
+fn the_quick_starts_with_a_library_for_javascript_get_a_token() {
+    needs!(Tool::Node);
+    run_with_library(Snippet::JavaScript);
 }
 
 #[test]
@@ -200,8 +282,11 @@ fn the_quick_start_for_rust_gets_a_token() {
 }
 
 #[test]
-fn only_a_client_with_a_secret_has_a_quick_start() {
+fn each_client_that_gets_tokens_has_a_quick_start() {
     let issuer = "https://auth.example/it's".parse().unwrap();
+    let values = |client: &Client| {
+        SnippetValues::for_client(&client.clone().into(), &issuer, SecurityProfile::None)
+    };
     for method in AuthMethod::ALL {
         let mut client = Client::new(
             "An app".to_owned(),
@@ -210,26 +295,33 @@ fn only_a_client_with_a_secret_has_a_quick_start() {
             Timestamp::EPOCH,
         );
         client.resources = "https://b.example/ https://a.example/".parse().unwrap();
-        assert!(
-            SnippetValues::for_client(&client.clone().into(), &issuer).is_none(),
-            "the grant"
-        );
+        assert!(values(&client).is_none(), "the grant");
         client.grant_types = [GrantType::ClientCredentials].into_iter().collect();
-        let found = SnippetValues::for_client(&client.clone().into(), &issuer);
-        assert_eq!(found.is_some(), method != AuthMethod::PrivateKeyJwt);
-        let Some(found) = found else { continue };
+        let found = values(&client).unwrap();
+        let expected = match method {
+            AuthMethod::PrivateKeyJwt => Authentication::PrivateKey,
+            AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => Authentication::Secret,
+        };
+        assert_eq!((found.authentication, found.bound), (expected, false));
         assert_eq!(
             found.token_endpoint,
             "https://auth.example/it's/oauth/token"
         );
         assert_eq!(found.resource.as_deref(), Some("https://a.example/"));
-        for snippet in Snippet::ALL {
+        let languages = Snippet::available(&found);
+        assert_eq!(languages.len(), if method.uses_secret() { 6 } else { 2 });
+        for snippet in languages {
             let code = snippet.code(&found);
             assert!(
                 code.contains(&client.client_id) && code.contains("https://a.example/"),
                 "{code}"
             );
-            assert!(!code.contains("{{") && !code.contains("scope"), "{code}");
+            assert!(!code.contains("{{") && !code.contains("scope:"), "{code}");
         }
+        client.dpop_bound_access_tokens = true;
+        assert!(values(&client).unwrap().bound);
+        client.dpop_bound_access_tokens = false;
+        client.profile = SecurityProfile::Fapi2;
+        assert!(values(&client).unwrap().bound);
     }
 }

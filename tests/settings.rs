@@ -172,6 +172,7 @@ fn a_wrong_value_is_named_as_it_was_given() {
         ("registration_resources", Some(("x", ""))),
         ("assertion_for_token_endpoint", Some(("yes", "on or off"))),
         ("dpop_nonce", Some(("on", "off or required"))),
+        ("security_profile", Some(("fapi1", "none, fapi2"))),
         ("private_jwks_uri", Some(("1", "on or off"))),
         ("audit_kept", Some(("forever", "write seconds"))),
         ("portal_idle", Some(("1w", "write seconds"))),

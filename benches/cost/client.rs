@@ -118,9 +118,14 @@ pub fn get(path: &str) -> Vec<u8> {
 
 /// The bytes of a POST request with a form and Basic authentication.
 pub fn post(path: &str, authorization: &str, form: &str) -> Vec<u8> {
+    post_with(path, authorization, "", form)
+}
+
+/// [`post`] with further header lines, each with its line end.
+pub fn post_with(path: &str, authorization: &str, headers: &str, form: &str) -> Vec<u8> {
     let length = form.len();
     format!(
-        "POST {path} HTTP/1.1\r\nHost: keyward\r\nAuthorization: {authorization}\r\n\
+        "POST {path} HTTP/1.1\r\nHost: keyward\r\nAuthorization: {authorization}\r\n{headers}\
          Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{form}"
     )
     .into_bytes()

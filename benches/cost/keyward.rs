@@ -12,11 +12,14 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::Value;
 
 use crate::Outcome;
-use crate::client::{Connections, get, post};
+use crate::client::{Connections, get, post, post_with};
 use crate::process::{Cost, Folder, Meter, Process};
+use crate::proof::Prover;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_keyward");
 const RESOURCE: &str = "https://api.example.com";
+const TOKEN_ENDPOINT: &str = "/oauth/token";
+const TOKEN_REQUEST: &str = "grant_type=client_credentials";
 const ALIKE: [&str; 4] = ["--name", "Bench", "--scope", "orders:read orders:write"];
 
 /// A running server, with a client and a resource server for requests.
@@ -27,6 +30,7 @@ pub struct Keyward {
     pub api_key: String,
     meter: Meter,
     address: SocketAddr,
+    client: String,
     token_request: Vec<u8>,
     jwks_request: Vec<u8>,
     introspector: String,
@@ -78,11 +82,8 @@ impl Keyward {
             api_key: text(&client, "api_key")?.to_owned(),
             meter,
             address,
-            token_request: post(
-                "/oauth/token",
-                &basic(&client)?,
-                "grant_type=client_credentials",
-            ),
+            token_request: post(TOKEN_ENDPOINT, &basic(&client)?, TOKEN_REQUEST),
+            client: basic(&client)?,
             jwks_request: get("/.well-known/jwks.json"),
             introspector: basic(&resource)?,
         };
@@ -108,9 +109,24 @@ impl Keyward {
 
     /// The cost of a token, and the issued tokens.
     pub fn tokens(&self, connections: usize, count: usize) -> Outcome<(Cost, Vec<String>)> {
-        let read =
-            |body: &[u8]| Ok(text(&serde_json::from_slice(body)?, "access_token")?.to_owned());
-        self.drive(connections, count, |_| &self.token_request, read)
+        self.drive(connections, count, |_| &self.token_request, access_token)
+    }
+
+    /// The cost of a token that is bound by a DPoP proof, and the issued tokens. Each request has a
+    /// proof of its own, all by one key.
+    pub fn bound_tokens(&self, connections: usize, count: usize) -> Outcome<(Cost, Vec<String>)> {
+        let prover = Prover::new(format!("http://{}{TOKEN_ENDPOINT}", self.address))?;
+        let ask = |_| {
+            let header = format!("DPoP: {}\r\n", prover.proof()?);
+            Ok(post_with(
+                TOKEN_ENDPOINT,
+                &self.client,
+                &header,
+                TOKEN_REQUEST,
+            ))
+        };
+        let requests: Vec<_> = (0..count).map(ask).collect::<Outcome<_>>()?;
+        self.drive(connections, count, |index| &requests[index], access_token)
     }
 
     /// The cost of introspecting these tokens, one after the other. All of them must be active.
@@ -159,6 +175,11 @@ impl Keyward {
             connections.drive(count, request, read)
         })
     }
+}
+
+/// The access token of a response.
+fn access_token(body: &[u8]) -> Outcome<String> {
+    Ok(text(&serde_json::from_slice(body)?, "access_token")?.to_owned())
 }
 
 /// Only these settings, and nothing from the environment.

@@ -23,6 +23,7 @@ mod baseline;
 mod client;
 mod keyward;
 mod process;
+mod proof;
 
 use client::{Connections, get, post};
 use keyward::Keyward;
@@ -47,13 +48,15 @@ const TOKEN_UNRECORDED: &str = "token, 64, records off";
 const TOKEN_UNLOGGED: &str = "token, 64, no request log";
 const TOKEN_ES256: &str = "token, 64 connections, ES256";
 const TOKEN_ED25519: &str = "token, 64 connections, Ed25519";
+const TOKEN_DPOP: &str = "token, 64 connections, ES256, DPoP";
 const INTROSPECT_NEW: &str = "introspect a new token";
 const INTROSPECT_AGAIN: &str = "introspect it again";
+const INTROSPECT_BOUND: &str = "introspect a bound token again";
 const INTROSPECT_UNLOGGED: &str = "introspect again, no request log";
 const INTROSPECT_KEY: &str = "introspect an API key";
 const JWKS: &str = "JWKS";
 
-const TABLE: [Line; 15] = [
+const TABLE: [Line; 17] = [
     (SIGNATURE, &[], None),
     (VERIFICATION, &[], None),
     (EMPTY, &[], None),
@@ -64,8 +67,10 @@ const TABLE: [Line; 15] = [
     (TOKEN_UNLOGGED, &[SIGNATURE], None),
     (TOKEN_ES256, &[TOKEN_64], None),
     (TOKEN_ED25519, &[TOKEN_64], None),
+    (TOKEN_DPOP, &[TOKEN_ES256], None),
     (INTROSPECT_NEW, &[EMPTY, VERIFICATION], Some(1.5)),
     (INTROSPECT_AGAIN, &[EMPTY], Some(3.0)),
+    (INTROSPECT_BOUND, &[INTROSPECT_AGAIN], None),
     (INTROSPECT_UNLOGGED, &[EMPTY], None),
     (INTROSPECT_KEY, &[EMPTY], None),
     (JWKS, &[EMPTY], None),
@@ -159,6 +164,8 @@ impl Bench {
         let (cost, others) = self.unlogged.tokens(64, token)?;
         costs.note(TOKEN_UNLOGGED, cost);
         costs.note(TOKEN_ES256, self.es256.tokens(64, token)?.0);
+        let (cost, bound) = self.es256.bound_tokens(64, token)?;
+        costs.note(TOKEN_DPOP, cost);
         costs.note(TOKEN_ED25519, self.ed25519.tokens(64, token)?.0);
 
         tokens.extend(more);
@@ -176,6 +183,12 @@ impl Bench {
         costs.note(
             INTROSPECT_AGAIN,
             usual.introspect(CONNECTIONS, request, seen)?,
+        );
+        let bound = &bound[..1];
+        self.es256.introspect(1, 1, bound)?;
+        costs.note(
+            INTROSPECT_BOUND,
+            self.es256.introspect(CONNECTIONS, request, bound)?,
         );
         unlogged.introspect(1, 1, &others[..1])?;
         costs.note(

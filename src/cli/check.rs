@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::manage::signing_key::{LOST_FILE_HELP, opened_keys};
 use crate::net::http_client;
 use crate::store::clock as store_clock;
-use crate::store::resource_server;
+use crate::store::security_profile::SecurityProfile;
 use crate::store::signing_key::{self, SigningKey, State, signing_at, signing_with};
 use crate::store::{DatabaseUrl, Store, StoreError, clock_difference};
 
@@ -81,7 +81,13 @@ pub async fn run(context: Context) -> Result<Output, Error> {
     if let (Ok(store), Ok(sealing_keys)) = (&store, &sealing_keys) {
         found(
             "signing key",
-            signing(store, sealing_keys, context.now).await,
+            signing(
+                store,
+                sealing_keys,
+                context.settings.security_profile,
+                context.now,
+            )
+            .await,
         );
     }
     if let Ok(store) = &store {
@@ -157,13 +163,14 @@ fn sealing_keys(folder: &Path) -> Outcome<SealingKeyFile> {
 async fn signing(
     store: &std::sync::Arc<Store>,
     sealing_keys: &SealingKeyFile,
+    profile: SecurityProfile,
     now: Timestamp,
 ) -> Outcome {
     let keys = opened_keys(store, sealing_keys, now)
         .await
         .map_err(|error| error.reason().to_owned())?;
     let asked = store
-        .read(resource_server::signing_algorithms)
+        .read(move |database| signing_key::asked_algorithms(database, profile))
         .await
         .map_err(|error| error.to_string())?;
     let default = signing_at(&keys, SignatureAlgorithm::default(), now).ok_or(

@@ -13,6 +13,7 @@ use crate::manage::actor::{ClientsRead, ClientsWrite};
 use crate::manage::client::{self, ClientPatch, ClientView, CreatedClient, NewClient};
 use crate::scope::Scope;
 use crate::store::client::AuthMethod;
+use crate::store::security_profile::SecurityProfile;
 
 #[derive(Subcommand)]
 pub enum Client {
@@ -44,6 +45,10 @@ pub enum Client {
         /// Require a DPoP proof with each token request, so that its tokens are bound to its key
         #[arg(long)]
         dpop_bound_access_tokens: bool,
+
+        /// Security profile: none or fapi2
+        #[arg(long, value_name = "PROFILE", default_value = "none")]
+        profile: SecurityProfile,
     },
     /// List clients
     List {
@@ -81,6 +86,9 @@ pub enum Client {
         /// Require a DPoP proof with each token request, or not
         #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "true|false", hide_possible_values = true)]
         dpop_bound_access_tokens: Option<bool>,
+
+        #[arg(long, value_name = "PROFILE")]
+        profile: Option<SecurityProfile>,
     },
     /// Disable a client: everything that it presents is refused
     Disable { client_id: String },
@@ -112,6 +120,7 @@ impl Client {
                 auth_method,
                 jwks,
                 dpop_bound_access_tokens,
+                profile,
             } => {
                 let jwks = jwks.as_deref().map(read_text_file).transpose()?;
                 let Limits { scope, resources } = limits;
@@ -124,6 +133,7 @@ impl Client {
                     auth_method,
                     jwks,
                     dpop_bound_access_tokens,
+                    profile,
                 };
                 Ok(created(
                     client::create(&store, operator.may(ClientsWrite)?, new).await?,
@@ -159,6 +169,7 @@ impl Client {
                 auth_method,
                 jwks,
                 dpop_bound_access_tokens,
+                profile,
             } => {
                 let jwks = jwks.as_deref().map(read_text_file).transpose()?;
                 let resources = resources.map(|all| {
@@ -174,6 +185,7 @@ impl Client {
                     auth_method,
                     jwks,
                     dpop_bound_access_tokens,
+                    profile,
                     ..ClientPatch::default()
                 };
                 let changed =
@@ -219,17 +231,17 @@ impl Client {
 fn created(created: CreatedClient) -> Output {
     let view = ClientView::from(created.client);
     let secret = created.secret.as_ref().map(|secret| secret.expose());
-    let api_key = created.api_key;
+    let api_key = created.api_key.as_ref().map(|key| key.expose());
     let words = format!(
         "Created the client {}. Its secrets are shown only once:\n  client_id      {}\n  client_secret  {}\n  API key        {}",
         view.name,
         view.client_id,
         secret.unwrap_or("(none: it authenticates with its private key)"),
-        api_key.expose(),
+        api_key.unwrap_or("(none: its security profile does not allow API keys)"),
     );
     let mut document = json!(view);
     document["client_secret"] = json!(secret);
-    document["api_key"] = json!(api_key.expose());
+    document["api_key"] = json!(api_key);
     Output::new(&document, words).warning(created.warning.as_ref())
 }
 
@@ -252,6 +264,7 @@ fn shown(client: &ClientView) -> Output {
         ("resources", client.resources.as_str().to_owned()),
         ("introspect", client.introspect.to_string()),
         ("dpop_bound", client.dpop_bound_access_tokens.to_string()),
+        ("profile", client.profile.as_str().to_owned()),
         (
             "enabled",
             client.disabled_by.map_or_else(

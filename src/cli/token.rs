@@ -10,6 +10,7 @@ use super::output::Output;
 use crate::error::{Code, Error};
 use crate::manage::actor::{TokensRead, TokensRevoke};
 use crate::manage::token;
+use crate::oauth::binding::Binding;
 
 /// Number of token records read at a time.
 const PAGE: i64 = 1000;
@@ -147,12 +148,13 @@ impl Token {
                         token.scope.clone(),
                         token.issued_at.to_string(),
                         token.expires_at.to_string(),
+                        view.cnf.as_ref().map_or("", Binding::method).to_owned(),
                         state.to_owned(),
                     ]
                 });
                 Ok(Output::table(
                     &tokens,
-                    ["JTI", "SCOPE", "ISSUED", "EXPIRES", "STATE"],
+                    ["JTI", "SCOPE", "ISSUED", "EXPIRES", "BOUND", "STATE"],
                     rows,
                 ))
             }

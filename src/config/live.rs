@@ -7,12 +7,13 @@ use arc_swap::ArcSwap;
 use super::Settings;
 
 /// The settings that [`LiveSettings::reload`] applies. Changes of others need a restart.
-const RELOADABLE: [&str; 12] = [
+const RELOADABLE: [&str; 13] = [
     "registration",
     "registration_scope",
     "registration_resources",
     "assertion_for_token_endpoint",
     "dpop_nonce",
+    "security_profile",
     "audit_kept",
     "portal_idle",
     "portal_session",
@@ -75,6 +76,7 @@ impl LiveSettings {
             registration_resources: new.registration_resources,
             assertion_for_token_endpoint: new.assertion_for_token_endpoint,
             dpop_nonce: new.dpop_nonce,
+            security_profile: new.security_profile,
             audit_kept: new.audit_kept,
             portal_idle: new.portal_idle,
             portal_session: new.portal_session,
@@ -125,6 +127,7 @@ mod tests {
         "--registration-resources=https://api.example",
         "--assertion-for-token-endpoint=on",
         "--dpop-nonce=required",
+        "--security-profile=fapi2",
         "--private-jwks-uri=on",
         "--audit-kept=1d",
         "--portal-idle=1m",

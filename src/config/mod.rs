@@ -18,6 +18,7 @@ use crate::scope::Scope;
 use crate::secret::SecretString;
 use crate::store::DatabaseUrl;
 use crate::store::resource_server::Resources;
+use crate::store::security_profile::SecurityProfile;
 use crate::trace_context::Sampler;
 
 mod environment;
@@ -159,6 +160,16 @@ pub struct Settings {
         hide_possible_values = true
     )]
     pub dpop_nonce: DpopNonce,
+
+    /// Security profile of all clients: `none` or `fapi2` (FAPI 2.0); each client can have its own
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_SECURITY_PROFILE",
+        value_name = "PROFILE",
+        default_value = "none"
+    )]
+    pub security_profile: SecurityProfile,
 
     /// Allow `jwks_uri`, and issuers of trust rules, at loopback, private and link-local addresses
     #[arg(
@@ -367,6 +378,7 @@ impl Settings {
             registration_resources,
             assertion_for_token_endpoint,
             dpop_nonce,
+            security_profile,
             private_jwks_uri,
             audit_kept,
             portal_idle,
@@ -406,6 +418,7 @@ impl Settings {
                 name(assertion_for_token_endpoint),
             ),
             ("dpop_nonce", name(dpop_nonce)),
+            ("security_profile", text(&security_profile.as_str())),
             ("private_jwks_uri", name(private_jwks_uri)),
             ("audit_kept", seconds(audit_kept)),
             ("portal_idle", seconds(portal_idle)),

@@ -113,6 +113,8 @@ refusals! {
     jwks_invalid(detail: &str) = InvalidRequest, "{detail}";
     jwks_required() = InvalidRequest, "private_key_jwt needs the client's public keys (jwks)";
 
+    profile_auth_method(profile: &str, method: &str) = InvalidRequest, "The security profile {profile} does not allow the authentication method {method}";
+
     // Client secrets and initial access tokens.
     secret_limit(limit: usize) = Conflict, "A client can have at most {limit} active secrets; delete one first";
     secret_not_used(method: &str) = InvalidRequest, "The client authenticates by {method}, without a secret";
@@ -125,6 +127,7 @@ refusals! {
     api_key_scope(scope: &str) = InvalidScope, "The client has only the scope {scope:?}";
     api_key_ip_ranges(detail: &str) = InvalidRequest, "{detail}";
     api_key_already_rotated() = Conflict, "This API key was rotated already";
+    api_key_profile(profile: &str) = InvalidRequest, "The client has the security profile {profile}, which does not allow API keys";
     api_key_is_last() = Conflict, "The last API key cannot be deleted; create another one first";
 
     // Resource servers.

@@ -5,6 +5,8 @@
 use schemars::JsonSchema;
 use serde_json::Value;
 
+use crate::store::security_profile::SecurityProfile;
+
 /// A token request (RFC 6749 section 4.4.2, RFC 8707, RFC 7523, RFC 8693).
 #[derive(JsonSchema)]
 pub(super) struct TokenRequest {
@@ -58,6 +60,9 @@ pub(super) struct ClientMetadata {
     jwks_uri: Option<String>,
     /// Whether the client always sends a DPoP proof (RFC 9449 section 5.2).
     dpop_bound_access_tokens: Option<bool>,
+    /// The security profile that the client follows. It can be set here, and is removed by
+    /// management alone.
+    profile: Option<SecurityProfile>,
     contacts: Option<Vec<String>>,
 }
 

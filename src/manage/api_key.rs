@@ -112,7 +112,8 @@ pub(super) fn generate(
 /// Creates an API key.
 ///
 /// # Errors
-/// `not_found` for an unknown client; `invalid_request` for an unusable name or expiry; `invalid_scope`
+/// `not_found` for an unknown client; `invalid_request` for an unusable name or expiry, or if the
+/// client's security profile does not allow API keys; `invalid_scope`
 /// beyond the client's scope; `conflict` if the name is taken or the client has [`MAX_API_KEYS`].
 pub async fn create(
     store: &Arc<Store>,
@@ -129,6 +130,7 @@ pub async fn create(
     store
         .write(now, move |transaction| {
             let client = find_editable(transaction.database(), &permit, &client_id)?;
+            check_profile(&client)?;
             permit.ensure_first_use(transaction)?;
             if let Some(scope) = &new.scope
                 && !scope.is_subset(&client.scope)
@@ -149,6 +151,14 @@ pub async fn create(
             Ok((key, row.into()))
         })
         .await
+}
+
+/// Refuses a new key for a client whose security profile does not allow API keys.
+fn check_profile(client: &Client) -> Result<(), Error> {
+    if client.profile.allows_api_keys() {
+        return Ok(());
+    }
+    Err(refusal::api_key_profile(client.profile.as_str()))
 }
 
 /// Lists the keys of a client, oldest first, including those that expired recently.
@@ -191,6 +201,7 @@ pub async fn rotate(
     store
         .write(now, move |transaction| {
             let client = find_editable(transaction.database(), &permit, &client_id)?;
+            check_profile(&client)?;
             permit.ensure_first_use(transaction)?;
             let active = active_keys(transaction.database(), &client_id, now)?;
             let old = active

@@ -13,6 +13,7 @@ use crate::credential::{Credential, Kind};
 use crate::domain;
 use crate::error::{Code, Error};
 use crate::oauth::AuthorizationServer;
+use crate::oauth::binding::Binding;
 use crate::oauth::reason::{Reason, Rejection};
 use crate::oauth::token::access_token::Claims;
 use crate::oauth::token::presented::{self, ActiveToken, PresentedToken};
@@ -246,7 +247,12 @@ pub async fn list(
             let before = before.as_deref().unwrap_or(&newest);
             for token in store::token::list(database, &id, now, before, limit)? {
                 let revoked = is_revoked(database, &client, &token, now)?;
-                views.push(TokenView { revoked, token });
+                let cnf = Binding::of_record(&token)?;
+                views.push(TokenView {
+                    token,
+                    cnf,
+                    revoked,
+                });
             }
             Ok(views)
         })
@@ -281,6 +287,8 @@ pub struct TokenView {
     /// The row of the record.
     #[serde(flatten)]
     pub token: Token,
+    /// The key that the token is bound to; none for a Bearer token.
+    pub cnf: Option<Binding>,
     /// Whether the token was revoked: by itself, with all tokens of its client, or with the API key
     /// that was exchanged for it.
     pub revoked: bool,

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
+use crate::store::token::Token;
+
 /// The confirmation method of a sender-constrained access token: the claim `cnf` (RFC 7800 section
 /// 3.1) and the member of the same name in the introspection response. Exactly one method is
 /// allowed; a token with an unknown one is refused.
@@ -20,6 +23,32 @@ impl Binding {
             None => "Bearer",
             Some(Binding::Jwk(_)) => "DPoP",
         }
+    }
+
+    /// The name of the confirmation method.
+    pub const fn method(&self) -> &'static str {
+        match self {
+            Binding::Jwk(_) => "jkt",
+        }
+    }
+
+    /// The claim `cnf` as JSON, for the record of a token.
+    ///
+    /// # Errors
+    /// A server error if it cannot be serialized.
+    pub fn to_json(&self) -> Result<String, Error> {
+        serde_json::to_string(self).map_err(|error| Error::server_error(error.to_string()))
+    }
+
+    /// The binding in the record of a token; `None` if the token is not bound.
+    ///
+    /// # Errors
+    /// A server error if the record has a confirmation method that this version does not know.
+    pub fn of_record(record: &Token) -> Result<Option<Self>, Error> {
+        let parse = |json| {
+            serde_json::from_str(json).map_err(|error| Error::server_error(error.to_string()))
+        };
+        record.cnf.as_deref().map(parse).transpose()
     }
 }
 
@@ -53,7 +82,9 @@ mod tests {
     #[test]
     fn the_claim_has_one_known_confirmation_method() {
         let binding = Binding::Jwk("thumbprint".to_owned());
+        assert_eq!(binding.to_json().unwrap(), r#"{"jkt":"thumbprint"}"#);
         let claim = json!({"jkt": "thumbprint"});
+        assert!(claim.get(binding.method()).is_some());
         assert_eq!(serde_json::to_value(&binding).unwrap(), claim);
         assert_eq!(serde_json::from_value::<Binding>(claim).unwrap(), binding);
         for claim in [

@@ -12,6 +12,7 @@ use crate::scope::Scope;
 use crate::store::client::{AuthMethod, Client};
 use crate::store::grant_type::{GrantType, GrantTypes};
 use crate::store::resource_server::Resources;
+use crate::store::security_profile::SecurityProfile;
 use crate::uri::ExternalUri;
 
 /// The maximum length of a client name, in characters.
@@ -45,6 +46,9 @@ pub struct ClientMetadata {
     /// RFC 9449 section 5.2.
     #[serde(skip_serializing_if = "Option::is_none")]
     dpop_bound_access_tokens: Option<bool>,
+    /// An extension member: the security profile that the client follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<String>,
     #[serde(flatten)]
     passthrough: PassthroughMetadata,
 }
@@ -87,6 +91,9 @@ impl ClientMetadata {
                 .and_then(|jwks| serde_json::from_str(jwks).ok()),
             jwks_uri: client.jwks_uri.clone(),
             dpop_bound_access_tokens: Some(client.dpop_bound_access_tokens),
+            profile: Some(client.profile)
+                .filter(|profile| *profile != SecurityProfile::None)
+                .map(|profile| profile.as_str().to_owned()),
             passthrough: serde_json::from_str(&client.metadata).unwrap_or_default(),
         }
     }
@@ -158,16 +165,22 @@ pub struct ValidatedMetadata {
     jwks: Option<String>,
     jwks_uri: Option<String>,
     dpop_bound_access_tokens: bool,
+    profile: Option<SecurityProfile>,
+    server_profile: SecurityProfile,
     passthrough: String,
 }
 
 impl ValidatedMetadata {
     /// Validates metadata. A `jwks_uri` at a private IP address is accepted if `private_jwks_uri`
-    /// is on.
+    /// is on. `server_profile` is the security profile of the server, which the client must follow.
     ///
     /// # Errors
     /// `invalid_client_metadata`, `invalid_redirect_uri`.
-    pub fn new(mut metadata: ClientMetadata, private_jwks_uri: Switch) -> Result<Self, Error> {
+    pub fn new(
+        mut metadata: ClientMetadata,
+        private_jwks_uri: Switch,
+        server_profile: SecurityProfile,
+    ) -> Result<Self, Error> {
         if let Some(uris) = &metadata.passthrough.redirect_uris {
             metadata.passthrough.redirect_uris = Some(check_redirect_uris(uris)?.into());
         }
@@ -182,6 +195,7 @@ impl ValidatedMetadata {
         };
         let jwks = check_keys(&metadata, auth_method, private_jwks_uri)?;
         let scope = metadata.scope.as_deref().map(str::parse).transpose();
+        let profile = metadata.profile.as_deref().map(str::parse).transpose();
         Ok(ValidatedMetadata {
             name: metadata.client_name,
             auth_method,
@@ -191,6 +205,8 @@ impl ValidatedMetadata {
             jwks,
             jwks_uri: metadata.jwks_uri,
             dpop_bound_access_tokens: metadata.dpop_bound_access_tokens.unwrap_or(false),
+            profile: profile.map_err(|error| invalid(format!("profile: {error}")))?,
+            server_profile,
             passthrough: to_json(&metadata.passthrough)?,
         })
     }
@@ -202,6 +218,7 @@ impl ValidatedMetadata {
     /// # Errors
     /// `invalid_client_metadata` if it asks for more than the limits, for rights over Keyward, or
     /// for no resource server although the limits have some: its tokens would get another audience.
+    /// Also if it removes the client's security profile, or does not follow it.
     pub fn apply(
         &self,
         client: &mut Client,
@@ -240,6 +257,7 @@ impl ValidatedMetadata {
                 "resources: at least one is needed; what can be registered here is {all}"
             )));
         }
+        client.profile = self.check_profile(client.profile)?;
         client.scope = scope;
         client.resources = resources.iter().map(String::as_str).collect();
         client.name = self
@@ -253,6 +271,30 @@ impl ValidatedMetadata {
         client.dpop_bound_access_tokens = self.dpop_bound_access_tokens;
         client.metadata.clone_from(&self.passthrough);
         Ok(())
+    }
+}
+
+impl ValidatedMetadata {
+    /// The client's security profile after the change, which its authentication method must follow. A
+    /// client can set a profile and not remove it: otherwise a stolen registration access token would
+    /// be enough to undo what an operator decided.
+    fn check_profile(&self, current: SecurityProfile) -> Result<SecurityProfile, Error> {
+        let profile = self.profile.unwrap_or(current);
+        if profile < current {
+            let current = current.as_str();
+            return Err(invalid(format!(
+                "profile: the client cannot remove its security profile {current}"
+            )));
+        }
+        let followed = profile.max(self.server_profile);
+        if !followed.allows_auth_method(self.auth_method) {
+            return Err(invalid(format!(
+                "token_endpoint_auth_method: the security profile {} does not allow {}",
+                followed.as_str(),
+                self.auth_method
+            )));
+        }
+        Ok(profile)
     }
 }
 
@@ -392,7 +434,11 @@ mod tests {
     use crate::clock::Timestamp;
 
     fn validate(metadata: Value) -> Result<ValidatedMetadata, Error> {
-        ValidatedMetadata::new(parse(metadata.to_string().as_bytes())?, Switch::Off)
+        ValidatedMetadata::new(
+            parse(metadata.to_string().as_bytes())?,
+            Switch::Off,
+            SecurityProfile::None,
+        )
     }
 
     #[test]
@@ -463,8 +509,10 @@ mod tests {
     #[test]
     fn a_private_jwks_uri_needs_the_setting() {
         let metadata = || parse(br#"{"jwks_uri": "https://10.0.0.1/keys"}"#).unwrap();
-        assert!(ValidatedMetadata::new(metadata(), Switch::Off).is_err());
-        assert!(ValidatedMetadata::new(metadata(), Switch::On).is_ok());
+        let validated =
+            |allowed| ValidatedMetadata::new(metadata(), allowed, SecurityProfile::None);
+        assert!(validated(Switch::Off).is_err());
+        assert!(validated(Switch::On).is_ok());
     }
 
     #[test]
@@ -521,6 +569,41 @@ mod tests {
                 .is_ok()
                 .then(|| (client.scope.as_str(), client.resources.as_str()));
             assert_eq!(found, expected, "{metadata}");
+        }
+    }
+
+    #[test]
+    fn a_client_sets_its_security_profile_and_cannot_remove_it() {
+        use SecurityProfile::{Fapi2, None as Unrestricted};
+        let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+        let keys =
+            json!({"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [jwk]}});
+        let with = |profile: &str| {
+            let mut metadata = keys.clone();
+            metadata["profile"] = json!(profile);
+            metadata
+        };
+        for (metadata, server, current, expected) in [
+            (json!({}), Unrestricted, Unrestricted, Some(Unrestricted)),
+            (json!({}), Fapi2, Unrestricted, None),
+            (json!({}), Unrestricted, Fapi2, None),
+            (
+                json!({"profile": "fapi2"}),
+                Unrestricted,
+                Unrestricted,
+                None,
+            ),
+            (with("fapi2"), Unrestricted, Unrestricted, Some(Fapi2)),
+            (with("none"), Unrestricted, Fapi2, None),
+            (with("none"), Fapi2, Unrestricted, Some(Unrestricted)),
+            (with("fapi3"), Unrestricted, Unrestricted, None),
+            (keys.clone(), Unrestricted, Fapi2, Some(Fapi2)),
+            (keys.clone(), Fapi2, Unrestricted, Some(Unrestricted)),
+        ] {
+            let found = parse(metadata.to_string().as_bytes())
+                .and_then(|metadata| ValidatedMetadata::new(metadata, Switch::Off, server))
+                .and_then(|validated| validated.check_profile(current));
+            assert_eq!(found.ok(), expected, "{metadata} {server:?} {current:?}");
         }
     }
 

@@ -134,7 +134,8 @@ pub async fn introspect(
 }
 
 /// Signs a response for the caller, with the algorithm of the resource servers that introspect with
-/// it, if they have the same, and with RS256 otherwise.
+/// it, if they have the same, and with RS256 otherwise; with ES256 if the caller's security profile
+/// does not allow that.
 async fn sign(
     server: &AuthorizationServer,
     caller: &AuthenticatedClient,
@@ -149,7 +150,8 @@ async fn sign(
     };
     let payload =
         serde_json::to_vec(&claims).map_err(|error| Error::server_error(error.to_string()))?;
-    let algorithm = caller.client().introspection_algorithm;
+    let profile = server.security_profile(caller.client());
+    let algorithm = profile.signing_algorithm(caller.client().introspection_algorithm);
     let key = current_signing_key(server, algorithm, now).await?;
     server
         .signing_keys

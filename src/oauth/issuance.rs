@@ -54,7 +54,9 @@ pub async fn issue(
 
     let format = grant.client().token_format(grant.resources());
     let typ = JwtTyp::AccessToken(format.typ);
-    let key = current_signing_key(server, format.signing_algorithm, now).await?;
+    let profile = server.security_profile(grant.client());
+    let algorithm = profile.signing_algorithm(format.signing_algorithm);
+    let key = current_signing_key(server, algorithm, now).await?;
     let kid = key.kid.clone();
     let record = Token {
         jti: claims.jti.to_string(),
@@ -65,6 +67,7 @@ pub async fn issue(
         expires_at: Timestamp::from_seconds(claims.exp),
         token_epoch: claims.token_epoch,
         api_key_id: claims.api_key,
+        cnf: grant.binding().map(Binding::to_json).transpose()?,
     };
     // Concurrently: the disk writes while a processor signs.
     let recorded = async { Ok::<_, Error>(server.records.write(record).await?) };

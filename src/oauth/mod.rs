@@ -21,7 +21,9 @@ use crate::metrics::{CacheState, Snapshot};
 use crate::net::http_client::HttpClient;
 use crate::rate_limit::{Attempt, AttemptBy, RateLimiter};
 use crate::request_context::RequestContext;
+use crate::store::client::Client;
 use crate::store::clock as store_clock;
+use crate::store::security_profile::SecurityProfile;
 use crate::store::signing_key::signing_with;
 use crate::store::token_records::TokenRecords;
 use crate::store::{Store, StoreError};
@@ -130,6 +132,12 @@ impl AuthorizationServer {
     pub async fn learn_seen(&self) -> Result<(), StoreError> {
         self.clock.learn(&self.store.read(store_clock::seen).await?);
         Ok(())
+    }
+
+    /// The security profile that a client must follow: its own or that of the server, whichever is
+    /// stricter.
+    pub(crate) fn security_profile(&self, client: &Client) -> SecurityProfile {
+        client.profile.max(self.settings.security_profile)
     }
 
     /// The sealing keys, which encrypt private signing keys and the secrets of second factors.

@@ -155,6 +155,14 @@ reasons! {
     assertion_not_begun(seconds: i64) = "the assertion is not valid before {seconds} s from now";
     assertion_used() = "the assertion has been used before";
 
+    // Security profiles.
+    profile_secret(profile: &str) = "the security profile {profile} does not allow a client secret";
+    profile_api_key(profile: &str) = "the security profile {profile} does not allow API keys";
+    profile_workload(profile: &str) = "the security profile {profile} does not allow a JWT of another issuer in place of the client's own key";
+    profile_algorithm(profile: &str, algorithm: &str) = "the security profile {profile} does not allow an assertion signed with {algorithm}";
+    profile_audience(profile: &str, aud: &str) = "aud of the assertion is {aud}, and the security profile {profile} requires the issuer as a string";
+    profile_unbound(profile: &str) = "the security profile {profile} requires a token that is bound to a key, and the request has no DPoP proof";
+
     // Workload identity: a JWT of another issuer, and the trust rules for it.
     trust_own_issuer() = "a token that Keyward issued is not accepted as an assertion";
     trust_token_type(typ: &str) = "a JWT of the type {typ} is not accepted as an assertion";

@@ -67,7 +67,7 @@ pub async fn register(
             &server.settings.registration_resources,
         ),
     };
-    let metadata = ValidatedMetadata::new(parse(body)?, server.settings.private_jwks_uri)?;
+    let metadata = validated(server, body)?;
 
     let now = request.context.received_at;
     let access_token = Credential::generate(Kind::RegistrationAccessToken);
@@ -110,6 +110,13 @@ pub async fn register(
         secret.map(|(secret, _)| secret),
         &access_token,
     ))
+}
+
+/// The metadata of a request, validated by the settings of the server.
+fn validated(server: &AuthorizationServer, body: &[u8]) -> Result<ValidatedMetadata, Error> {
+    let settings = server.settings.current();
+    let profile = settings.security_profile;
+    ValidatedMetadata::new(parse(body)?, settings.private_jwks_uri, profile)
 }
 
 /// Checks that the setting `registration` allows the request. Returns the initial access token if it
@@ -177,7 +184,7 @@ pub async fn update(
 ) -> Result<ClientInformation, Error> {
     let (entry, access_token) = authenticate_registrant(server, request, client_id).await?;
     check_update(server, &entry, &access_token, body)?;
-    let metadata = ValidatedMetadata::new(parse(body)?, server.settings.private_jwks_uri)?;
+    let metadata = validated(server, body)?;
 
     let now = request.context.received_at;
     let id = client_id.to_owned();

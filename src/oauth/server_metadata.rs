@@ -28,6 +28,7 @@ pub struct ServerMetadata {
     pub revocation_endpoint: String,
     pub grant_types_supported: Vec<&'static str>,
     /// draft-ietf-oauth-identity-assertion-authz-grant: the jwt-bearer grant accepts ID-JAGs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub authorization_grant_profiles_supported: Vec<&'static str>,
     /// The authorization endpoint serves no response type. The member is required, and must not be
     /// an empty array (RFC 8414 sections 2 and 3.2), so it holds the registered response type
@@ -46,13 +47,31 @@ pub struct ServerMetadata {
     pub id_token_signing_alg_values_supported: Vec<&'static str>,
 }
 
-/// The metadata of this server.
+/// The metadata of this server: what its security profile leaves.
 pub fn metadata(server: &AuthorizationServer) -> ServerMetadata {
     let endpoint = |path| server.issuer.endpoint(path);
-    // A trust rule accepts a JWT-SVID whatever method its client is registered with.
-    let mut methods: Vec<_> = AuthMethod::ALL.map(AuthMethod::as_str).into();
-    methods.push(SPIFFE_JWT);
-    let algorithms = SignatureAlgorithm::names();
+    let profile = server.settings.security_profile;
+    let mut methods: Vec<_> = AuthMethod::ALL
+        .into_iter()
+        .filter(|method| profile.allows_auth_method(*method))
+        .map(AuthMethod::as_str)
+        .collect();
+    if profile.allows_workloads() {
+        // A trust rule accepts a JWT-SVID whatever method its client is registered with.
+        methods.push(SPIFFE_JWT);
+    }
+    let algorithms: Vec<_> = SignatureAlgorithm::NAMES
+        .into_iter()
+        .filter(|(_, algorithm)| profile.allows_algorithm(*algorithm))
+        .map(|(name, _)| name)
+        .collect();
+    let grant_types = GrantType::ALL
+        .iter()
+        .filter(|grant_type| profile.allows_grant_type(**grant_type))
+        .map(|grant_type| grant_type.as_str());
+    let grant_profiles = profile
+        .allows_grant_type(GrantType::JwtBearer)
+        .then_some(id_jag::PROFILE);
     ServerMetadata {
         issuer: server.issuer.to_string(),
         authorization_endpoint: endpoint("/oauth/authorize"),
@@ -62,8 +81,8 @@ pub fn metadata(server: &AuthorizationServer) -> ServerMetadata {
             .then(|| endpoint("/oauth/register")),
         introspection_endpoint: endpoint("/oauth/introspect"),
         revocation_endpoint: endpoint("/oauth/revoke"),
-        grant_types_supported: GrantType::NAMES.to_vec(),
-        authorization_grant_profiles_supported: vec![id_jag::PROFILE],
+        grant_types_supported: grant_types.collect(),
+        authorization_grant_profiles_supported: grant_profiles.into_iter().collect(),
         response_types_supported: vec!["none"],
         token_endpoint_auth_methods_supported: methods.clone(),
         token_endpoint_auth_signing_alg_values_supported: algorithms.clone(),

@@ -7,7 +7,8 @@ use super::grant::{
 use super::issuance::{self, TokenResponse};
 use super::reason::{Reason, Rejection};
 use super::{AuthorizationServer, FormRequest, client_auth};
-use crate::error::Error;
+use crate::error::{Code, Error};
+use crate::store::security_profile::SecurityProfile;
 
 /// A successful response.
 pub struct IssuedToken {
@@ -41,7 +42,8 @@ pub async fn token(
 }
 
 /// Binds the token to the key of the DPoP proof, and marks the proof as used. A client that is
-/// registered with `dpop_bound_access_tokens` must send one (RFC 9449 section 5.2).
+/// registered with `dpop_bound_access_tokens` must send one (RFC 9449 section 5.2), and so must one
+/// whose security profile requires bound tokens.
 async fn bind(
     server: &AuthorizationServer,
     request: &FormRequest,
@@ -49,10 +51,16 @@ async fn bind(
     grant: &mut Grant,
 ) -> Result<Option<VerifiedProof>, Error> {
     let client = grant.client();
-    if *dpop == DpopHeader::Absent && !client.dpop_bound_access_tokens {
+    let profile = server.security_profile(client);
+    let must_bind = client.dpop_bound_access_tokens || profile.requires_bound_tokens();
+    if *dpop == DpopHeader::Absent && !must_bind {
         return Ok(None);
     }
-    match check_proof(server, request, dpop).await {
+    let checked = match dpop {
+        DpopHeader::Absent if profile.requires_bound_tokens() => Err(unbound(profile)),
+        _ => check_proof(server, request, dpop).await,
+    };
+    match checked {
         Ok(proof) => {
             grant.bind(proof.binding().clone());
             Ok(Some(proof))
@@ -60,12 +68,24 @@ async fn bind(
         Err(Rejection::Unproven(unproven)) => {
             let target = grant.api_key_id().unwrap_or(&client.client_id);
             let reason: &Reason = &unproven.reason;
-            server.record_refused_proof(&request.context, client, target, reason);
+            server.record_refused_token(&request.context, client, target, reason);
             Err(unproven.refusal.detail(reason.to_string()))
         }
         Err(Rejection::Error(error)) => Err(error),
         Err(Rejection::Inactive(reason)) => Err(Error::server_error(reason.to_string())),
     }
+}
+
+/// The rejection of a request without proof where the security profile requires a bound token.
+fn unbound(profile: SecurityProfile) -> Rejection {
+    let refusal = Error::new(
+        Code::InvalidDpopProof,
+        "This client gets only tokens that are bound to a key: a DPoP proof is required",
+    );
+    Rejection::unproven(
+        Reason::profile_unbound(profile.as_str()),
+        refusal.dpop_challenge(None),
+    )
 }
 
 /// Checks the DPoP proof of a token request, and that it was not used before.

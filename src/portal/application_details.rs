@@ -13,7 +13,7 @@ use super::session_extractor::CurrentUser;
 use crate::manage::actor::{
     AuditRead, ClientsRead, ClientsWrite, KeysRead, TokensRead, TokensRevoke, TrustRulesRead,
 };
-use crate::manage::client::{self, AuthMethod, ClientView, DisabledBy, Warning};
+use crate::manage::client::{self, AuthMethod, ClientView, DisabledBy, SecurityProfile, Warning};
 use crate::manage::{audit, token};
 
 /// The number of recent failures and active tokens that the page shows.
@@ -53,6 +53,7 @@ pub async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, P
                 dt { (user.t("column-client-id")) } dd { (copy_inline(&user, "client-id", &client.client_id)) }
                 dt { (user.t("field-auth-method")) } dd { (user.t(&format!("method-{}", client.auth_method.replace('_', "-")))) }
                 @if client.dpop_bound_access_tokens { dt { (user.t("field-dpop-bound-access-tokens")) } dd { (user.t("required")) } }
+                @if client.profile != SecurityProfile::None { dt { (user.t("field-profile")) } dd { (profile_name(&user, client.profile)) } }
                 dt { (user.t("field-scope")) } dd { @if client.scope.is_empty() { (user.t("nothing")) } @for word in client.scope.iter() { code { (word) } " " } }
                 dt { (user.t("field-resources")) } dd { @if client.resources.is_empty() { (user.t("nothing")) } @for word in client.resources.iter() { code { (word) } " " } }
                 dt { (user.t("column-created")) } dd { (user.language.date_time(client.created_at)) }
@@ -78,6 +79,14 @@ pub fn scope_warning(user: &CurrentUser, warning: &Warning) -> Markup {
         ("known", warning.known.as_str().into()),
     ];
     html! { div.hint { p { (user.tr("scope-undescribed", &values)) } } }
+}
+
+/// The name of a security profile.
+pub fn profile_name(user: &CurrentUser, profile: SecurityProfile) -> String {
+    match profile {
+        SecurityProfile::None => user.t("profile-none"),
+        SecurityProfile::Fapi2 => user.t("profile-fapi2"),
+    }
 }
 
 fn copy_inline(user: &CurrentUser, id: &str, text: &str) -> Markup {
@@ -158,7 +167,10 @@ fn tokens_section(
         .iter()
         .map(|view| {
             vec![
-                html! { code { (view.token.jti) } },
+                html! {
+                    code { (view.token.jti) }
+                    @if view.cnf.is_some() { " " (badge("plain", &user.t("bound-to-key"))) }
+                },
                 html! { span.words { (view.token.scope) } },
                 user.relative(view.token.issued_at),
                 user.relative(view.token.expires_at),

@@ -7,7 +7,7 @@ use actix_web::web::Path;
 use maud::{Markup, html};
 
 use super::application::Application;
-use super::application_details::scope_warning;
+use super::application_details::{profile_name, scope_warning};
 use super::components::{self, Field, copy, hidden};
 use super::form::Form;
 use super::page::{NavItem, PageHeader, done, user_page};
@@ -19,7 +19,8 @@ use crate::manage::account;
 use crate::manage::actor::{AccountsRead, ClientsWrite};
 use crate::manage::api_key::authorization_header;
 use crate::manage::client::{
-    self, AuthMethod, ClientPatch, ClientView, Grantable, NewClient, Resources, Warning,
+    self, AuthMethod, ClientPatch, ClientView, Grantable, NewClient, Resources, SecurityProfile,
+    Warning,
 };
 use crate::manage::version;
 use crate::scope::{Scope, is_right};
@@ -105,23 +106,30 @@ fn access_fields(
 
 /// The fields for how the application authenticates.
 fn authentication_fields(user: &CurrentUser, submitted: &Form, error: Option<&Error>) -> Markup {
+    let server_profile = user.server.settings.security_profile;
     let methods: Vec<(String, String)> = AuthMethod::ALL
+        .into_iter()
+        .filter(|method| server_profile.allows_auth_method(*method))
         .map(|method| {
             (
                 method.as_str().to_owned(),
                 user.t(&format!("method-{}", method.as_str().replace('_', "-"))),
             )
         })
-        .to_vec();
+        .collect();
+    let profiles: Vec<(String, String)> = SecurityProfile::ALL
+        .map(|profile| (profile.as_str().to_owned(), profile_name(user, profile)))
+        .into();
     let open = submitted.get("auth_method") == AuthMethod::PrivateKeyJwt.as_str()
         || submitted.checked("dpop_bound_access_tokens")
-        || error.is_some_and(|error| error.wrong_field() == Some("jwks"));
+        || error.is_some_and(|error| matches!(error.wrong_field(), Some("jwks" | "auth_method")));
     html! {
         details.more open[open] {
             summary { (user.t("application-authentication")) }
             (Field::new(user, "auth_method", error).help("help-auth-method").select(&methods, submitted.get("auth_method")))
             (Field::new(user, "jwks", error).optional().help("help-jwks").textarea(submitted.get("jwks")))
             (Field::new(user, "dpop_bound_access_tokens", error).help("help-dpop-bound-access-tokens").checkbox(submitted.checked("dpop_bound_access_tokens")))
+            (Field::new(user, "profile", error).help("help-profile").select(&profiles, submitted.get("profile")))
         }
     }
 }
@@ -153,6 +161,16 @@ fn parse_auth_method(form: &Form) -> Result<AuthMethod, Error> {
         .map_err(|error| Error::new(Code::InvalidRequest, error).field("auth_method"))
 }
 
+/// The security profile of a submitted form; none by default.
+fn parse_profile(form: &Form) -> Result<SecurityProfile, Error> {
+    match form.text("profile") {
+        "" => Ok(SecurityProfile::None),
+        chosen => chosen
+            .parse::<SecurityProfile>()
+            .map_err(|error| Error::new(Code::InvalidRequest, error).field("profile")),
+    }
+}
+
 /// Creates an application.
 pub async fn create(
     AuthenticatedForm { user, form }: AuthenticatedForm,
@@ -167,6 +185,7 @@ pub async fn create(
             auth_method: parse_auth_method(&form)?,
             jwks: form.optional("jwks"),
             dpop_bound_access_tokens: form.checked("dpop_bound_access_tokens"),
+            profile: parse_profile(&form)?,
         };
         client::create(&user.server.store, user.may(ClientsWrite)?, new).await
     };
@@ -179,7 +198,7 @@ pub async fn create(
                 &user,
                 &application,
                 created.secret.as_ref(),
-                &created.api_key,
+                created.api_key.as_ref(),
                 created.warning.as_ref(),
             ))
         }
@@ -191,12 +210,11 @@ fn created_page(
     user: &CurrentUser,
     application: &Application,
     secret: Option<&Credential>,
-    api_key: &Credential,
+    api_key: Option<&Credential>,
     warning: Option<&Warning>,
 ) -> HttpResponse {
     let client = &application.client;
     let token_endpoint = user.server.issuer.endpoint("/oauth/token");
-    let authorization = format!("Authorization: {}", authorization_header(api_key).expose());
     let content = html! {
         @if let Some(warning) = warning { (scope_warning(user, warning)) }
         div.shown_once {
@@ -209,8 +227,10 @@ fn created_page(
                         &format!("curl -u {}:{secret} -d grant_type=client_credentials {token_endpoint}", client.client_id)))
                 }
             }
-            (copy(user, &user.t("first-key"), "api-key", api_key.expose()))
-            (copy(user, &user.t("ready-header"), "header", &authorization))
+            @if let Some(api_key) = api_key {
+                (copy(user, &user.t("first-key"), "api-key", api_key.expose()))
+                (copy(user, &user.t("ready-header"), "header", &format!("Authorization: {}", authorization_header(api_key).expose())))
+            }
         }
         p {
             a.button.primary href=(user.link(&application.path("/quick-start"))) { (user.t("quick-start")) } " "
@@ -246,6 +266,7 @@ pub async fn show_edit(user: CurrentUser, id: Path<String>) -> Result<HttpRespon
         ("auth_method", client.auth_method),
         ("jwks", &jwks),
         ("version", &version),
+        ("profile", client.profile.as_str()),
     ];
     fields.extend(
         client
@@ -336,6 +357,7 @@ pub async fn edit(
             auth_method: Some(parse_auth_method(&form)?),
             jwks: form.optional("jwks"),
             dpop_bound_access_tokens: Some(form.checked("dpop_bound_access_tokens")),
+            profile: Some(parse_profile(&form)?),
             enabled: None,
             expected: form.optional("version").map(|version| vec![version]),
         };

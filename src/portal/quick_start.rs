@@ -1,6 +1,7 @@
 //! The quick start of an application: for each language a program that gets a first token, with the
-//! application's ids filled in. The client secret is not filled in: the programs read it from the
-//! environment.
+//! application's ids filled in. The client secret, or the path of the private key, is not filled in:
+//! the programs read it from the environment. A program for a client with a private key or with DPoP
+//! uses a library, so there are fewer of them.
 //!
 //! Client ids and secrets consist of letters, digits, `-` and `_`, which form encoding (RFC 6749
 //! section 2.3.1) does not change. The programs therefore put them into the Basic header without
@@ -17,7 +18,7 @@ use super::page_error::PageError;
 use super::session_extractor::CurrentUser;
 use crate::config::Issuer;
 use crate::manage::actor::KeysRead;
-use crate::manage::client::{AuthMethod, ClientView};
+use crate::manage::client::{AuthMethod, ClientView, GrantType, SecurityProfile};
 use crate::scope::Scope;
 
 /// The page with the program in the language that the query names.
@@ -28,24 +29,26 @@ pub(super) async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResp
     let application = Application::find(&user, &id).await?;
     let client = &application.client;
     let chosen = user.query("language");
-    let chosen = Snippet::ALL
-        .into_iter()
-        .find(|snippet| chosen.as_deref() == Some(snippet.slug()));
-    let chosen = chosen.unwrap_or(Snippet::Curl);
+    let profile = user.server.settings.security_profile;
+    let values = SnippetValues::for_client(client, &user.server.issuer, profile);
     let content = html! {
-        @if let Some(values) = SnippetValues::for_client(client, &user.server.issuer) {
+        @if let Some(values) = &values {
+            @let snippets = Snippet::available(values);
+            @let named = snippets.iter().find(|snippet| chosen.as_deref() == Some(snippet.slug()));
+            @let chosen = named.copied().unwrap_or(snippets[0]);
             p { (user.t("quick-start-text")) }
             nav.tabs aria-label=(user.t("quick-start-languages")) {
                 ul {
-                    @for snippet in Snippet::ALL {
+                    @for snippet in snippets.iter().copied() {
                         li { a href={ "?language=" (snippet.slug()) } aria-current=[(snippet == chosen).then_some("page")] { (snippet.name()) } }
                     }
                 }
             }
-            (steps(&user, &application, chosen, &values))
-        } @else if client.auth_method != AuthMethod::PrivateKeyJwt.as_str() {
-            p { (user.t("quick-start-none")) }
+            (steps(&user, &application, chosen, values))
         } @else {
+            p { (user.t("quick-start-none")) }
+        }
+        @if values.as_ref().is_some_and(|values| values.authentication == Authentication::PrivateKey) {
             p { (user.t("quick-start-assertion")) }
             dl.facts {
                 dt { (user.t("token-endpoint")) } dd { code { (user.server.issuer.endpoint("/oauth/token")) } }
@@ -70,12 +73,20 @@ fn steps(
     html! {
         ol.steps {
             li {
-                p { (user.t("quick-start-secret")) }
-                @if user.can(KeysRead) { p { a href=(user.link(&application.path("/secrets"))) { (user.t("secrets")) } } }
-                (copy(user, &user.t("quick-start-environment"), "environment", "export CLIENT_SECRET=…"))
+                @match values.authentication {
+                    Authentication::Secret => {
+                        p { (user.t("quick-start-secret")) }
+                        @if user.can(KeysRead) { p { a href=(user.link(&application.path("/secrets"))) { (user.t("secrets")) } } }
+                        (copy(user, &user.t("quick-start-environment"), "environment", "export CLIENT_SECRET=…"))
+                    }
+                    Authentication::PrivateKey => {
+                        p { (user.t("quick-start-key")) }
+                        (copy(user, &user.t("quick-start-environment"), "environment", "export CLIENT_KEY=client-key.json"))
+                    }
+                }
             }
-            @if !snippet.prepare().is_empty() {
-                li { (copy(user, &user.t("quick-start-prepare"), "prepare", &snippet.prepare().join("\n"))) }
+            @if !snippet.prepare(values).is_empty() {
+                li { (copy(user, &user.t("quick-start-prepare"), "prepare", &snippet.prepare(values).join("\n"))) }
             }
             li { (copy(user, &user.tr("quick-start-save", &[("file", snippet.file_name().into())]), "code", &snippet.code(values))) }
             li { (copy(user, &user.t("quick-start-run"), "run", snippet.run())) }
@@ -83,9 +94,20 @@ fn steps(
     }
 }
 
+/// What the program authenticates with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authentication {
+    /// A client secret.
+    Secret,
+    /// A private key, for `private_key_jwt`.
+    PrivateKey,
+}
+
 /// The values that are filled in. All of them are printable ASCII.
 #[derive(Clone, Debug)]
 pub struct SnippetValues {
+    /// The issuer identifier.
+    pub issuer: String,
     /// The URL of the token endpoint.
     pub token_endpoint: String,
     /// The client id.
@@ -94,24 +116,43 @@ pub struct SnippetValues {
     pub scope: Scope,
     /// The resource server to request a token for (RFC 8707); left out if `None`.
     pub resource: Option<String>,
+    /// What the program authenticates with.
+    pub authentication: Authentication,
+    /// Whether the token must be bound to a key (DPoP).
+    pub bound: bool,
 }
 
 impl SnippetValues {
-    /// The full scope of the client, for its first resource server. `None` if the client has no
-    /// secret, or may not use the client credentials grant.
-    pub fn for_client(client: &ClientView, issuer: &Issuer) -> Option<Self> {
-        let by_secret = client.auth_method != AuthMethod::PrivateKeyJwt.as_str();
-        (by_secret
-            && client
-                .grant_types
-                .iter()
-                .any(|grant| grant == "client_credentials"))
-        .then(|| SnippetValues {
+    /// The full scope of the client, for its first resource server. `None` if the client may not use
+    /// the client credentials grant. `server_profile` is the security profile of the server.
+    pub fn for_client(
+        client: &ClientView,
+        issuer: &Issuer,
+        server_profile: SecurityProfile,
+    ) -> Option<Self> {
+        let authentication = match client.auth_method.parse().ok()? {
+            AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => Authentication::Secret,
+            AuthMethod::PrivateKeyJwt => Authentication::PrivateKey,
+        };
+        let profile = client.profile.max(server_profile);
+        let mut grants = client.grant_types.iter();
+        let gets_tokens = grants.any(|grant| grant == GrantType::ClientCredentials.as_str());
+        gets_tokens.then(|| SnippetValues {
+            issuer: issuer.to_string(),
             token_endpoint: issuer.endpoint("/oauth/token"),
             client_id: client.client_id.clone(),
             scope: client.scope.clone(),
             resource: client.resources.iter().next().map(str::to_owned),
+            authentication,
+            bound: client.dpop_bound_access_tokens || profile.requires_bound_tokens(),
         })
+    }
+}
+
+impl SnippetValues {
+    /// Whether a program needs a library: to sign an assertion or a proof.
+    const fn need_library(&self) -> bool {
+        matches!(self.authentication, Authentication::PrivateKey) || self.bound
     }
 }
 
@@ -142,6 +183,15 @@ impl Snippet {
         Snippet::Java,
         Snippet::Rust,
     ];
+
+    /// The languages that there is a program in, for a client with these values.
+    pub const fn available(values: &SnippetValues) -> &'static [Snippet] {
+        if values.need_library() {
+            &[Snippet::Python, Snippet::JavaScript]
+        } else {
+            &Snippet::ALL
+        }
+    }
 
     /// The name of the language.
     pub const fn name(self) -> &'static str {
@@ -180,8 +230,12 @@ impl Snippet {
     }
 
     /// The commands that install the dependencies, to be run first.
-    pub const fn prepare(self) -> &'static [&'static str] {
+    pub const fn prepare(self, values: &SnippetValues) -> &'static [&'static str] {
         match self {
+            Snippet::Python if values.need_library() => {
+                &["python3 -m pip install requests_oauth2client"]
+            }
+            Snippet::JavaScript if values.need_library() => &["npm install openid-client jose"],
             Snippet::Python => &["python3 -m pip install requests"],
             Snippet::Rust => &[
                 "cargo init --name quick-start",
@@ -208,7 +262,15 @@ impl Snippet {
     pub fn code(self, values: &SnippetValues) -> String {
         let scope = Some(values.scope.as_str()).filter(|scope| !scope.is_empty());
         let resource = values.resource.as_deref();
-        fill(self.template(), |name| match name {
+        let marker = |holds: bool| holds.then(String::new);
+        fill(self.template(values), |name| match name {
+            // These stand at the beginning of lines for some clients only.
+            "secret" => marker(values.authentication == Authentication::Secret),
+            "key" => marker(values.authentication == Authentication::PrivateKey),
+            "dpop" => marker(values.bound),
+            "bearer" => marker(!values.bound),
+            "http" => marker(values.token_endpoint.starts_with("http://")),
+            "issuer" => Some(self.escape(&values.issuer)),
             "token_endpoint" => Some(self.escape(&values.token_endpoint)),
             "client_id" => Some(self.escape(&values.client_id)),
             "scope" => scope.map(|scope| self.escape(scope)),
@@ -219,8 +281,14 @@ impl Snippet {
         })
     }
 
-    const fn template(self) -> &'static str {
+    const fn template(self, values: &SnippetValues) -> &'static str {
         match self {
+            Snippet::Python if values.need_library() => {
+                include_str!("assets/quick_start/python_library.py")
+            }
+            Snippet::JavaScript if values.need_library() => {
+                include_str!("assets/quick_start/javascript_library.mjs")
+            }
             Snippet::Curl => include_str!("assets/quick_start/curl.sh"),
             Snippet::Python => include_str!("assets/quick_start/python.py"),
             Snippet::JavaScript => include_str!("assets/quick_start/javascript.mjs"),

@@ -9,6 +9,7 @@ use super::grant_type::{GrantType, GrantTypes};
 use super::names::{UnknownName, named_in_json};
 use super::resource_server::Resources;
 use super::schema::{api_keys, client_secrets, clients, revoked_api_keys};
+use super::security_profile::SecurityProfile;
 use super::{Change, Database, StoreError, Transaction, trust_rule};
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
@@ -148,6 +149,8 @@ pub struct Client {
     pub disabled_by: Option<DisabledBy>,
     /// Whether the client must send a DPoP proof with each token request (RFC 9449 section 5.2).
     pub dpop_bound_access_tokens: bool,
+    /// The security profile that the client follows. That of the server applies too.
+    pub profile: SecurityProfile,
 }
 
 impl Client {
@@ -175,6 +178,7 @@ impl Client {
             token_epoch: 0,
             disabled_by: None,
             dpop_bound_access_tokens: false,
+            profile: SecurityProfile::None,
         }
     }
 
@@ -259,6 +263,22 @@ pub fn list(
 /// [`StoreError`] if the database did not answer.
 pub fn any(database: &mut Database) -> Result<bool, StoreError> {
     Ok(clients::table
+        .select(clients::client_id)
+        .first::<String>(database)
+        .optional()?
+        .is_some())
+}
+
+/// Whether a client follows this profile.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn any_with_profile(
+    database: &mut Database,
+    profile: SecurityProfile,
+) -> Result<bool, StoreError> {
+    let followers = clients::table.filter(clients::profile.eq(profile));
+    Ok(followers
         .select(clients::client_id)
         .first::<String>(database)
         .optional()?

@@ -46,6 +46,7 @@ mod postgres_url;
 pub mod registration_token;
 pub mod resource_server;
 mod schema;
+pub mod security_profile;
 pub mod session;
 pub mod signing_key;
 mod sql;

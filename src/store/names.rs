@@ -50,6 +50,7 @@ mod tests {
     use crate::crypto::jws::SignatureAlgorithm;
     use crate::store::client::{AuthMethod, DisabledBy};
     use crate::store::resource_server::TokenTyp;
+    use crate::store::security_profile::SecurityProfile;
     use crate::store::session::AuthLevel;
     use crate::store::user::Role;
 
@@ -66,6 +67,7 @@ mod tests {
             "private_key_jwt" => PrivateKeyJwt);
         check!(DisabledBy: "operator" => Operator, "account" => Account);
         check!(TokenTyp: "at+jwt" => AtJwt, "JWT" => Jwt);
+        check!(SecurityProfile: "none" => None, "fapi2" => Fapi2);
         check!(AuthLevel: "password" => Password, "all" => All);
         check!(SignatureAlgorithm: "RS256" => Rs256, "PS256" => Ps256, "ES256" => Es256, "EdDSA" => Ed25519,
             "ML-DSA-44" => MlDsa44);

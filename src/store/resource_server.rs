@@ -305,17 +305,6 @@ pub fn of_client(
         .load(database)?)
 }
 
-/// The algorithms that sign the tokens of resource servers.
-///
-/// # Errors
-/// [`StoreError`] if the database did not answer.
-pub fn signing_algorithms(database: &mut Database) -> Result<Vec<SignatureAlgorithm>, StoreError> {
-    Ok(resource_servers::table
-        .select(resource_servers::signing_algorithm)
-        .distinct()
-        .load(database)?)
-}
-
 /// The ids of the clients that may request tokens for the resource server.
 ///
 /// # Errors

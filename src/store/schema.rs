@@ -32,6 +32,7 @@ diesel::table! {
         token_epoch -> BigInt,
         disabled_by -> Nullable<Text>,
         dpop_bound_access_tokens -> Bool,
+        profile -> Text,
     }
 }
 
@@ -211,6 +212,7 @@ diesel::table! {
         expires_at -> BigInt,
         token_epoch -> BigInt,
         api_key_id -> Nullable<Text>,
+        cnf -> Nullable<Text>,
     }
 }
 

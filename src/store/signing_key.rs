@@ -8,8 +8,9 @@ use std::cmp::Ordering;
 use diesel::prelude::*;
 use strum::Display;
 
-use super::schema::signing_keys;
-use super::{Change, Database, StoreError, Transaction};
+use super::schema::{resource_servers, signing_keys};
+use super::security_profile::SecurityProfile;
+use super::{Change, Database, StoreError, Transaction, client};
 use crate::clock::Timestamp;
 use crate::crypto::jws::SignatureAlgorithm;
 
@@ -93,6 +94,31 @@ pub fn signing_at(
 /// The order in which keys begin to sign.
 fn by_start(a: &SigningKey, b: &SigningKey) -> Ordering {
     (a.signs_from, &a.kid).cmp(&(b.signs_from, &b.kid))
+}
+
+/// The algorithms that are asked for: by resource servers, and by the security profiles of clients and
+/// of the server.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn asked_algorithms(
+    database: &mut Database,
+    server_profile: SecurityProfile,
+) -> Result<Vec<SignatureAlgorithm>, StoreError> {
+    let mut asked: Vec<SignatureAlgorithm> = resource_servers::table
+        .select(resource_servers::signing_algorithm)
+        .distinct()
+        .load(database)?;
+    for profile in SecurityProfile::ALL {
+        let algorithm = profile.signing_algorithm(SignatureAlgorithm::default());
+        if algorithm != SignatureAlgorithm::default()
+            && !asked.contains(&algorithm)
+            && (profile == server_profile || client::any_with_profile(database, profile)?)
+        {
+            asked.push(algorithm);
+        }
+    }
+    Ok(asked)
 }
 
 /// All keys, the oldest first.

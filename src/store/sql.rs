@@ -10,6 +10,7 @@ use super::api_key::IpRanges;
 use super::client::{AuthMethod, DisabledBy};
 use super::grant_type::GrantTypes;
 use super::resource_server::{Resources, TokenTyp};
+use super::security_profile::SecurityProfile;
 use super::session::AuthLevel;
 use super::trust_rule::{Conditions, RuleKind};
 use super::user::Role;
@@ -71,5 +72,6 @@ stored_as_text!(
     Role,
     AuthLevel,
     Conditions,
-    RuleKind
+    RuleKind,
+    SecurityProfile
 );

@@ -32,6 +32,9 @@ pub struct Token {
     pub token_epoch: i64,
     /// The API key that was exchanged for the token. The token is active only while the key is.
     pub api_key_id: Option<String>,
+    /// The claim `cnf` as JSON: the key that the token is bound to; none for a Bearer token.
+    #[serde(skip)]
+    pub cnf: Option<String>,
 }
 
 /// The millisecond in which a token was issued, read from its `jti`, a UUIDv7 (RFC 9562 section
@@ -53,7 +56,7 @@ pub fn insert_all(database: &mut Database, rows: &[Token]) -> Result<(), StoreEr
                     .execute(database)?;
             }
         }
-        // One statement with eight parameters, whatever the number of rows.
+        // One statement with nine parameters, whatever the number of rows.
         Database::Postgres(database) => {
             let text = |column: fn(&Token) -> &str| rows.iter().map(column).collect::<Vec<_>>();
             let instant = |column: fn(&Token) -> Timestamp| {
@@ -62,8 +65,8 @@ pub fn insert_all(database: &mut Database, rows: &[Token]) -> Result<(), StoreEr
                     .collect::<Vec<_>>()
             };
             diesel::sql_query(
-                "INSERT INTO tokens (jti, client_id, scope, audience, issued_at, expires_at, token_epoch, api_key_id) \
-                 SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (jti) DO NOTHING",
+                "INSERT INTO tokens (jti, client_id, scope, audience, issued_at, expires_at, token_epoch, api_key_id, cnf) \
+                 SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (jti) DO NOTHING",
             )
             .bind::<Array<Text>, _>(text(|row| &row.jti))
             .bind::<Array<Text>, _>(text(|row| &row.client_id))
@@ -73,6 +76,7 @@ pub fn insert_all(database: &mut Database, rows: &[Token]) -> Result<(), StoreEr
             .bind::<Array<BigInt>, _>(instant(|row| row.expires_at))
             .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.token_epoch).collect::<Vec<_>>())
             .bind::<Array<Nullable<Text>>, _>(rows.iter().map(|row| row.api_key_id.as_deref()).collect::<Vec<_>>())
+            .bind::<Array<Nullable<Text>>, _>(rows.iter().map(|row| row.cnf.as_deref()).collect::<Vec<_>>())
             .execute(database)?;
         }
     }

@@ -1,11 +1,12 @@
 // API keys and applications, as a partner's developer and as an operator.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { generateKeyPairSync, sign } from 'node:crypto'
+import { generateKeyPairSync, randomUUID, sign } from 'node:crypto'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { SignJWT } from 'jose'
 import {
   basic, content, control, eventually, fill, form, given, input, lacks, leads, leave, member, notice, press,
   reloadedUntil, row, shot, shows, tab, titled, to, token, verify, visitor, wrong,
@@ -273,6 +274,18 @@ async function secretsAndTokens() {
   assert.equal(await active(), true)
   await page.reload()
   await shows(page, /Active tokens[^]*orders:read orders:write[^]*Active/)
+  await lacks(page, 'bound to a key')
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const endpoint = `${input.base}/oauth/token`
+  const proof = await new SignJWT({ jti: randomUUID(), htm: 'POST', htu: endpoint })
+    .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk: publicKey.export({ format: 'jwk' }) })
+    .setIssuedAt()
+    .sign(privateKey)
+  const headers = { authorization: basic(id, first), dpop: proof }
+  const bound = await fetch(endpoint, { method: 'POST', headers, body: new URLSearchParams({ grant_type: 'client_credentials' }) })
+  assert.equal((await bound.json()).token_type, 'DPoP')
+  await page.reload()
+  await shows(page, 'bound to a key')
 
   await press(page, 'Client secrets')
   await press(page, 'Create secret')
@@ -399,6 +412,34 @@ async function trustingAWorkload() {
   assert.ok(alert.includes('issues tokens to all of its customers'), alert)
 }
 
+async function aSecurityProfile() {
+  await to(page, '/applications/new')
+  await unfold()
+  await fill(page, { name: 'Bank', scope: 'orders:read', resources: input.resource.identifier, profile: 'fapi2' })
+  await press(page, 'Create application')
+  await wrong(page, 'auth_method', 'The security profile fapi2 doesn’t allow the authentication method client_secret_basic.')
+  const jwk = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' })
+  await fill(page, { auth_method: 'private_key_jwt', jwks: JSON.stringify({ keys: [jwk] }) })
+  await press(page, 'Create application')
+  await titled(page, 'Application created')
+  const id = await given(page, 'client-id')
+  assert.equal(await page.locator('#api-key').count(), 0)
+  await press(page, 'Quick start')
+  assert.deepEqual(await page.locator('.tabs a').allInnerTexts(), ['Python', 'JavaScript'])
+  for (const words of [id, 'PrivateKeyJwt(', 'dpop_bound_access_tokens=True']) assert.ok((await given(page, 'code')).includes(words), words)
+  await to(page, `/applications/${id}`)
+  await shows(page, /Security profile\s+FAPI 2.0/)
+  await press(page, 'Edit')
+  await unfold()
+  assert.equal(await page.locator('#profile').inputValue(), 'fapi2')
+  await fill(page, { profile: 'none' })
+  await press(page, 'Save')
+  await notice(page, 'Saved.')
+  await lacks(page, 'FAPI 2.0')
+  await press(page, 'Delete')
+  await press(page, 'Delete application')
+}
+
 async function theQuickStart() {
   await to(page, `/applications/${own}/quick-start`)
   const signs = { curl: 'curl ', Python: 'import requests', JavaScript: 'await fetch(', Go: 'package main', Java: 'class QuickStart', Rust: 'fn main()' }
@@ -421,4 +462,4 @@ async function theQuickStart() {
   await leave(page)
 }
 
-export default [makingAKey, theLifeOfAKey, theMostKeys, anApplication, asAnOperator, secretsAndTokens, trustingAWorkload, theQuickStart]
+export default [makingAKey, theLifeOfAKey, theMostKeys, anApplication, asAnOperator, secretsAndTokens, aSecurityProfile, trustingAWorkload, theQuickStart]

@@ -32,6 +32,7 @@ use crate::oauth::{AuthorizationServer, registration};
 use crate::request_context::RequestId;
 use crate::secret::SecretString;
 use crate::store::client::Client;
+use crate::store::security_profile::SecurityProfile;
 use crate::store::{DatabaseUrl, Store};
 use crate::trace_context::TraceContext;
 
@@ -187,6 +188,7 @@ impl Demo<'_> {
             token_ttl: settings.token_ttl,
             // The first key is due for rotation immediately.
             max_age: Duration::ZERO,
+            security_profile: settings.security_profile,
         };
         let file = context.sealing_keys_or_new(&self.store).await?;
         let services = SigningKeyServices {
@@ -298,6 +300,7 @@ impl Demo<'_> {
                 auth_method: sample.auth_method,
                 jwks: (!uses_secret).then(public_key).transpose()?,
                 dpop_bound_access_tokens: false,
+                profile: SecurityProfile::None,
             };
             let at = self.days_ago(sample.days_ago).saturating_add(3 * HOUR);
             let permit = self.operator(at).may(ClientsWrite)?;
@@ -305,7 +308,9 @@ impl Demo<'_> {
             created.push(CreatedClient {
                 client: created_client.client,
                 secret: created_client.secret,
-                api_key: created_client.api_key,
+                api_key: created_client
+                    .api_key
+                    .ok_or_else(|| internal("the client has no API key"))?,
                 sample,
             });
         }

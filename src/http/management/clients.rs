@@ -17,6 +17,7 @@ use crate::manage::client::{self, ClientPatch, ClientView};
 use crate::scope::Scope;
 use crate::secret::Disclosed;
 use crate::store::client::AuthMethod;
+use crate::store::security_profile::SecurityProfile;
 
 /// The client to create.
 #[derive(Deserialize, JsonSchema)]
@@ -43,6 +44,9 @@ pub(in crate::http) struct CreateClient {
     /// Whether the client must send a DPoP proof with each token request (RFC 9449 section 5.2).
     #[serde(default)]
     dpop_bound_access_tokens: bool,
+    /// The security profile that the client must follow; `none` by default.
+    #[serde(default)]
+    profile: SecurityProfile,
 }
 
 /// Changes of a client. Members that are left out stay as they are.
@@ -64,6 +68,8 @@ pub(in crate::http) struct UpdateClient {
     jwks: Option<Value>,
     /// Whether the client must send a DPoP proof with each token request (RFC 9449 section 5.2).
     dpop_bound_access_tokens: Option<bool>,
+    /// The security profile that the client must follow.
+    profile: Option<SecurityProfile>,
     /// Whether the client can authenticate, and its tokens and API keys are active.
     enabled: Option<bool>,
 }
@@ -118,12 +124,13 @@ pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> Handle
         auth_method: body.auth_method.unwrap_or(AuthMethod::ClientSecretBasic),
         jwks: body.jwks.take().map(|jwks| jwks.to_string()),
         dpop_bound_access_tokens: body.dpop_bound_access_tokens,
+        profile: body.profile,
     };
     let create = async {
         let made = client::create(api.store(), permit, new).await?;
         let mut created = Created::without_secrets(ClientView::from(made.client));
         created.client_secret = made.secret.map(|secret| Disclosed::new(secret.expose()));
-        created.api_key = Some(Disclosed::new(made.api_key.expose()));
+        created.api_key = made.api_key.map(|key| Disclosed::new(key.expose()));
         created.warnings = made.warning.iter().map(ToString::to_string).collect();
         Ok(created)
     };
@@ -160,6 +167,7 @@ pub(in crate::http) async fn update(
         auth_method: patch.auth_method,
         jwks: patch.jwks.map(|jwks| jwks.to_string()),
         dpop_bound_access_tokens: patch.dpop_bound_access_tokens,
+        profile: patch.profile,
         enabled: patch.enabled,
         expected: if_match(&api.head),
     };

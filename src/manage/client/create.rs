@@ -16,6 +16,7 @@ use crate::store::account::Account;
 use crate::store::audit::Action;
 use crate::store::client::{self, Client};
 use crate::store::grant_type::GrantType;
+use crate::store::security_profile::SecurityProfile;
 use crate::store::{Database, Store, Transaction};
 
 /// The name of the API key that is created together with a client.
@@ -41,6 +42,8 @@ pub struct NewClient {
     pub jwks: Option<String>,
     /// Whether the client must send a DPoP proof with each token request (RFC 9449 section 5.2).
     pub dpop_bound_access_tokens: bool,
+    /// The security profile that the client must follow.
+    pub profile: SecurityProfile,
 }
 
 /// A new client with its credentials, which cannot be read again later.
@@ -49,13 +52,14 @@ pub struct CreatedClient {
     pub client: Client,
     /// The client secret, if the client authenticates with one.
     pub secret: Option<Credential>,
-    /// The first API key.
-    pub api_key: Credential,
+    /// The first API key, if the client's security profile allows API keys.
+    pub api_key: Option<Credential>,
     /// A probable mistake in the scope.
     pub warning: Option<Warning>,
 }
 
-/// Creates a client, with a secret if it authenticates with one, and with its first API key.
+/// Creates a client, with a secret if it authenticates with one, and with its first API key unless
+/// its security profile does not allow API keys.
 ///
 /// # Errors
 /// `invalid_request` for an unusable name or key set, or an unknown resource server; `not_found` for an
@@ -104,6 +108,7 @@ pub(crate) fn insert(
         may_introspect: new.may_introspect,
         jwks: new.jwks.as_deref().map(checked_jwks).transpose()?,
         dpop_bound_access_tokens: new.dpop_bound_access_tokens,
+        profile: new.profile,
         ..Client::new(new.name, account.id, new.auth_method, now)
     };
     check_auth_method(&client)?;
@@ -113,13 +118,17 @@ pub(crate) fn insert(
         manage_keys: true,
         ..NewApiKey::default()
     };
-    let (api_key, key_row) = api_key::generate(&client, first_key, permit.actor(), now);
+    let (api_key, key_row) = client
+        .profile
+        .allows_api_keys()
+        .then(|| api_key::generate(&client, first_key, permit.actor(), now))
+        .unzip();
     domain::client::create(
         transaction,
         permit.recorder(),
         &client,
         secret_row.as_ref(),
-        Some(&key_row),
+        key_row.as_ref(),
     )?;
     permit.store_result(transaction, Action::ClientCreate, &client.client_id)?;
     Ok(CreatedClient {

@@ -18,8 +18,10 @@ use crate::scope::Scope;
 use crate::store::audit::Action;
 use crate::store::client::{self, Client};
 pub use crate::store::client::{AuthMethod, DisabledBy};
+pub use crate::store::grant_type::GrantType;
 use crate::store::resource_server;
 pub use crate::store::resource_server::Resources;
+pub use crate::store::security_profile::SecurityProfile;
 use crate::store::{Store, Transaction};
 
 mod create;
@@ -48,6 +50,7 @@ pub struct ClientView {
     pub jwks: Option<Value>,
     pub jwks_uri: Option<String>,
     pub dpop_bound_access_tokens: bool,
+    pub profile: SecurityProfile,
     pub enabled: bool,
     /// Who disabled the client, if it is disabled. Only an operator can enable what an operator disabled.
     pub disabled_by: Option<DisabledBy>,
@@ -75,6 +78,7 @@ impl From<Client> for ClientView {
                 .and_then(|jwks| serde_json::from_str(&jwks).ok()),
             jwks_uri: client.jwks_uri,
             dpop_bound_access_tokens: client.dpop_bound_access_tokens,
+            profile: client.profile,
             enabled: client.disabled_at.is_none(),
             disabled_by: client.disabled_by,
             self_registered: client.registration_limits.is_some(),
@@ -332,6 +336,11 @@ fn check_auth_method(client: &Client) -> Result<(), Error> {
     let has_keys = client.jwks.is_some() || client.jwks_uri.is_some();
     if client.auth_method == AuthMethod::PrivateKeyJwt && !has_keys {
         return Err(refusal::jwks_required().field("jwks"));
+    }
+    let profile = client.profile;
+    if !profile.allows_auth_method(client.auth_method) {
+        let method = client.auth_method.as_str();
+        return Err(refusal::profile_auth_method(profile.as_str(), method).field("auth_method"));
     }
     Ok(())
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Access, AuthMethod, ClientView, check_auth_method, check_can_allow_introspection, checked_jwks,
-    disable_row, edit, enable_row,
+    Access, AuthMethod, ClientView, SecurityProfile, check_auth_method,
+    check_can_allow_introspection, checked_jwks, disable_row, edit, enable_row,
 };
 use crate::error::{Error, refusal};
 use crate::manage::actor::Permit;
@@ -43,6 +43,8 @@ pub struct ClientPatch {
     pub jwks: Option<String>,
     /// Whether the client must send a DPoP proof with each token request.
     pub dpop_bound_access_tokens: Option<bool>,
+    /// The new security profile.
+    pub profile: Option<SecurityProfile>,
     /// Whether the credentials and tokens of the client are accepted.
     pub enabled: Option<bool>,
     /// The versions, by `If-Match`, of which the client must have one; any version if absent.
@@ -59,6 +61,7 @@ impl ClientPatch {
             auth_method,
             jwks,
             dpop_bound_access_tokens,
+            profile,
             enabled,
             expected: _,
         } = self;
@@ -68,7 +71,8 @@ impl ClientPatch {
             && may_introspect.is_none()
             && auth_method.is_none()
             && jwks.is_none()
-            && dpop_bound_access_tokens.is_none();
+            && dpop_bound_access_tokens.is_none()
+            && profile.is_none();
         *enabled == Some(false) && nothing_else
     }
 }
@@ -135,6 +139,9 @@ fn apply(
     }
     if let Some(bound) = patch.dpop_bound_access_tokens {
         client.dpop_bound_access_tokens = bound;
+    }
+    if let Some(profile) = patch.profile {
+        client.profile = profile;
     }
     match patch.enabled {
         Some(true) => enable_row(permit, client)?,
@@ -259,6 +266,13 @@ mod tests {
                 patch(|patch| {
                     patch.enabled = Some(false);
                     patch.dpop_bound_access_tokens = Some(false);
+                }),
+                false,
+            ),
+            (
+                patch(|patch| {
+                    patch.enabled = Some(false);
+                    patch.profile = Some(SecurityProfile::None);
                 }),
                 false,
             ),

@@ -17,7 +17,6 @@ use crate::oauth::AuthorizationServer;
 use crate::oauth::signing_keys::{SigningKeyPair, public_pem};
 use crate::store::Store;
 use crate::store::audit::{Action, Recorder};
-use crate::store::resource_server;
 use crate::store::signing_key::{self, SigningKey, State, signing_at};
 
 mod retirement;
@@ -252,7 +251,8 @@ pub async fn make_due_change(
         .store
         .write(now, move |transaction| {
             let keys = signing_key::list(transaction.database())?;
-            let asked = resource_server::signing_algorithms(transaction.database())?;
+            let profile = policy.security_profile;
+            let asked = signing_key::asked_algorithms(transaction.database(), profile)?;
             if due_change(&keys, &asked, policy, now).as_ref() != Some(&due) {
                 return Ok(None);
             }

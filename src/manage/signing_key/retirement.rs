@@ -10,7 +10,6 @@ use crate::manage::actor::Permit;
 use crate::manage::rights::SigningKeysWrite;
 use crate::oauth::signing_keys::SigningKeyPair;
 use crate::store::audit::Action;
-use crate::store::resource_server;
 use crate::store::signing_key::{self, SigningKey, State};
 
 /// How a key is retired.
@@ -39,7 +38,9 @@ pub async fn retire(
         // for which other writers wait.
         let keys = services.store.read(signing_key::list).await?;
         check_opens(&keys, services.sealing_keys, requested.now)?;
-        let asked = services.store.read(resource_server::signing_algorithms);
+        let profile = services.policy.security_profile;
+        let read = move |database: &mut _| signing_key::asked_algorithms(database, profile);
+        let asked = services.store.read(read);
         let retirement = Retirement {
             keys: &keys,
             asked: &asked.await?,
@@ -79,7 +80,10 @@ async fn write_retirement(
             check_opens(&keys, &sealing_keys, now)?;
             let retirement = Retirement {
                 keys: &keys,
-                asked: &resource_server::signing_algorithms(transaction.database())?,
+                asked: &signing_key::asked_algorithms(
+                    transaction.database(),
+                    policy.security_profile,
+                )?,
                 policy,
                 now,
             };

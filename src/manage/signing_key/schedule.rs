@@ -14,6 +14,7 @@ use crate::manage::rights::SigningKeysWrite;
 use crate::store::audit::{Action, Recorder};
 use crate::store::clock as store_clock;
 use crate::store::cluster_settings::{self, ClusterSettings};
+use crate::store::security_profile::SecurityProfile;
 use crate::store::signing_key::{self, SigningKey, State, signing_with};
 use crate::store::{Store, Transaction};
 
@@ -34,6 +35,8 @@ pub struct RotationPolicy {
     pub token_ttl: Duration,
     /// The age at which a key is replaced.
     pub max_age: Duration,
+    /// The security profile of the server, which restricts the algorithms.
+    pub security_profile: SecurityProfile,
 }
 
 impl RotationPolicy {
@@ -53,6 +56,7 @@ impl RotationPolicy {
                 .max(of_nodes(ClusterSettings::jwks_max_age)),
             token_ttl: settings.token_ttl.max(of_nodes(ClusterSettings::token_ttl)),
             max_age: settings.signing_key_max_age,
+            security_profile: settings.security_profile,
         })
     }
 
@@ -258,6 +262,7 @@ pub(super) mod fixtures {
         jwks_max_age: Duration::from_secs(300),
         token_ttl: Duration::from_secs(3600),
         max_age: Duration::from_secs(90 * 24 * 3600),
+        security_profile: SecurityProfile::None,
     };
 
     /// A time, in seconds after the first key was created.

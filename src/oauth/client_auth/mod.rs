@@ -141,6 +141,10 @@ pub async fn authenticate(
             }
         }
     };
+    let checked = checked.and_then(|workload| {
+        check_profile(server, entry.as_deref(), workload.as_ref())?;
+        Ok(workload)
+    });
     let reason = match (&entry, checked) {
         (_, Ok(Some(workload))) => {
             return Ok(AuthenticatedClient {
@@ -169,6 +173,27 @@ pub async fn authenticate(
         entry.as_deref(),
         reason,
     ))
+}
+
+/// Checks that the security profile of the client allows what authenticated it: a trust rule, or the
+/// method that the client is registered with.
+fn check_profile(
+    server: &AuthorizationServer,
+    entry: Option<&ClientEntry>,
+    workload: Option<&Workload>,
+) -> Result<(), Reason> {
+    if let Some(workload) = workload {
+        return workload.check_profile(server);
+    }
+    let Some(client) = entry else {
+        return Ok(());
+    };
+    let profile = server.security_profile(client);
+    if profile.allows_auth_method(client.auth_method) {
+        Ok(())
+    } else {
+        Err(Reason::profile_secret(profile.as_str()))
+    }
 }
 
 /// Records the failure, and returns the error to answer with.

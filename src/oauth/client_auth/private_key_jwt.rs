@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::cache::ClientEntry;
 use crate::clock::Timestamp;
-use crate::config::Issuer;
+use crate::config::{Issuer, Switch};
 use crate::credential::Fingerprint;
 use crate::crypto::jws::{JwkSet, Jws, SignatureError};
 use crate::crypto::jwt::{JwtAudience, TimeClaims, TimeError};
@@ -16,6 +16,7 @@ use crate::net::http_client::JwksError;
 use crate::oauth::AuthorizationServer;
 use crate::oauth::reason::{Reason, Rejection};
 use crate::store::client::{AuthMethod, Client};
+use crate::store::security_profile::SecurityProfile;
 use crate::store::used_jti;
 
 /// The `client_assertion_type` of a JWT (RFC 7523 section 2.2).
@@ -77,6 +78,10 @@ pub(super) async fn check(
         Jws::parse(assertion).map_err(|error| Reason::assertion_not_a_jwt(&error.to_string()))?;
     // Before the keys are fetched: an assertion that no key could verify needs none.
     let algorithm = jws.accepted_algorithm().map_err(signature_reason)?;
+    let profile = server.security_profile(client);
+    if !profile.allows_algorithm(algorithm) {
+        return Err(Reason::profile_algorithm(profile.as_str(), &jws.header.alg).into());
+    }
     let keys = keys(server, client, jws.header.kid.as_deref()).await?;
     keys.verify(&jws, algorithm).map_err(signature_reason)?;
     let claims: AssertionClaims = jws
@@ -86,7 +91,8 @@ pub(super) async fn check(
         &claims,
         &client.client_id,
         &server.issuer,
-        server.settings.assertion_for_token_endpoint.is_on(),
+        profile,
+        server.settings.assertion_for_token_endpoint,
     )?;
     check_times(&claims.times(), now, server.clock.past())?;
     claim_once(server, client, &jws, &claims).await
@@ -128,20 +134,27 @@ async fn keys(
 
 /// RFC 7523 section 3, items 1 to 3: the client is issuer and subject, and this server alone is the
 /// audience: by its issuer identifier, or by its token endpoint if the setting
-/// `assertion_for_token_endpoint` allows that.
+/// `assertion_for_token_endpoint` allows that and the security profile does not forbid it.
 fn check_parties(
     claims: &AssertionClaims,
     client_id: &str,
     issuer: &Issuer,
-    allow_token_endpoint: bool,
+    profile: SecurityProfile,
+    for_token_endpoint: Switch,
 ) -> Result<(), Reason> {
     if claims.iss != client_id || claims.sub != client_id {
         return Err(Reason::assertion_wrong_client());
     }
+    if profile.requires_string_audience() {
+        return match &claims.aud {
+            JwtAudience::One(audience) if audience == issuer.as_str() => Ok(()),
+            other => Err(Reason::profile_audience(profile.as_str(), &other.shown())),
+        };
+    }
     match claims.aud.sole() {
         Some(audience) if audience == issuer.as_str() => Ok(()),
         Some(audience) if audience == issuer.endpoint("/oauth/token") => {
-            if allow_token_endpoint {
+            if for_token_endpoint.is_on() {
                 Ok(())
             } else {
                 Err(Reason::assertion_for_token_endpoint())
@@ -209,47 +222,51 @@ mod tests {
     fn an_assertion_is_by_the_client_and_for_this_server_alone() {
         let issuer: Issuer = "https://auth.example".parse().unwrap();
         let endpoint = "https://auth.example/oauth/token";
-        for (changed, allow_token_endpoint, refused) in [
-            (json!({}), false, None),
-            (json!({"aud": ["https://auth.example"]}), false, None),
-            (json!({"aud": endpoint}), true, None),
+        let none = SecurityProfile::None;
+        let fapi2 = SecurityProfile::Fapi2;
+        let (on, off) = (Switch::On, Switch::Off);
+        let array = json!({"aud": ["https://auth.example"]});
+        let both = json!({"aud": ["https://auth.example", "https://other.example"]});
+        let slash = json!({"aud": "https://auth.example/"});
+        let token_endpoint = json!({"aud": endpoint});
+        let wrong_audience = Some("assertion_wrong_audience");
+        for (changed, profile, for_token_endpoint, refused) in [
+            (&json!({}), none, off, None),
+            (&array, none, off, None),
+            (&token_endpoint, none, on, None),
             (
-                json!({"aud": endpoint}),
-                false,
+                &token_endpoint,
+                none,
+                off,
                 Some("assertion_for_token_endpoint"),
             ),
             (
-                json!({"iss": "other"}),
-                true,
+                &json!({"iss": "other"}),
+                none,
+                on,
                 Some("assertion_wrong_client"),
             ),
             (
-                json!({"sub": "other"}),
-                true,
+                &json!({"sub": "other"}),
+                none,
+                on,
                 Some("assertion_wrong_client"),
             ),
-            (
-                json!({"aud": "https://auth.example/"}),
-                true,
-                Some("assertion_wrong_audience"),
-            ),
-            (json!({"aud": []}), true, Some("assertion_wrong_audience")),
-            (
-                json!({"aud": ["https://auth.example", "https://other.example"]}),
-                true,
-                Some("assertion_wrong_audience"),
-            ),
+            (&slash, none, on, wrong_audience),
+            (&json!({"aud": []}), none, on, wrong_audience),
+            (&both, none, on, wrong_audience),
+            (&json!({}), fapi2, on, None),
+            (&array, fapi2, on, Some("profile_audience")),
+            (&token_endpoint, fapi2, on, Some("profile_audience")),
+            (&slash, fapi2, on, Some("profile_audience")),
+            (&both, fapi2, on, Some("profile_audience")),
         ] {
-            let found = check_parties(
-                &claims(changed.clone()),
-                "app",
-                &issuer,
-                allow_token_endpoint,
-            );
+            let claims = claims(changed.clone());
+            let found = check_parties(&claims, "app", &issuer, profile, for_token_endpoint);
             assert_eq!(
                 found.err().map(|reason| reason.code()),
                 refused,
-                "{changed}"
+                "{changed} {profile:?}"
             );
         }
     }

@@ -87,8 +87,8 @@ fn is_zero(number: &i64) -> bool {
 }
 
 impl Claims {
-    /// The claims of an issued token, rebuilt from its record, which has neither `cnf` nor the `sub`
-    /// of a user. `None` if the record is unreadable.
+    /// The claims of an issued token, rebuilt from its record, which lacks the `sub` of a user. `None`
+    /// if the record is unreadable.
     pub fn from_record(record: &Token, issuer: &str) -> Option<Self> {
         let resources: Resources = record.audience.parse().ok()?;
         Some(Claims {
@@ -102,7 +102,7 @@ impl Claims {
             scope: record.scope.parse().ok()?,
             api_key: record.api_key_id.clone(),
             token_epoch: record.token_epoch,
-            cnf: None,
+            cnf: Binding::of_record(record).ok()?,
         })
     }
 

@@ -44,7 +44,7 @@ pub(super) async fn authenticate(
 }
 
 /// Checks that an authenticated API key is active at `now`: not expired, its client exists and is
-/// enabled, and `client_ip`, if given, is allowed. Returns the client, and records the use of the
+/// enabled and its security profile allows API keys, and `client_ip`, if given, is allowed. Returns the client, and records the use of the
 /// key.
 ///
 /// # Errors
@@ -64,6 +64,10 @@ pub(super) async fn check_active(
     };
     if client.disabled_at.is_some() {
         return Err(Reason::owner_disabled().into());
+    }
+    let profile = server.security_profile(&client);
+    if !profile.allows_api_keys() {
+        return Err(Reason::profile_api_key(profile.as_str()).into());
     }
     if client_ip.is_some_and(|client_ip| !key.allowed_ips.allow(client_ip)) {
         return Err(Reason::address_not_allowed().into());

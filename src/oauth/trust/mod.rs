@@ -74,6 +74,19 @@ impl Workload {
         &self.client
     }
 
+    /// Checks that the security profile of the client lets a workload act as it.
+    ///
+    /// # Errors
+    /// The reason, if it does not.
+    pub fn check_profile(&self, server: &AuthorizationServer) -> Result<(), Reason> {
+        let profile = server.security_profile(&self.client);
+        if profile.allows_workloads() {
+            Ok(())
+        } else {
+            Err(Reason::profile_workload(profile.as_str()))
+        }
+    }
+
     /// When the trust rule expires: no token that it gives outlives it.
     pub fn not_after(&self) -> Option<Timestamp> {
         self.rule.expires_at

@@ -150,6 +150,7 @@ field-resources = Resource servers
 field-auth-method = Authentication method
 field-jwks = Public keys (JWK Set)
 field-dpop-bound-access-tokens = Require DPoP
+field-profile = Security profile
 field-introspect = Allow token introspection
 field-expires-in = Expires after
 field-max-clients = Maximum applications
@@ -253,9 +254,12 @@ help-rights = What this application can do in Keyward itself. Also select the ma
 help-auth-method = A client secret is the simplest. With a private key, no secret is ever transmitted.
 help-jwks = Required for signed assertions: the public keys as JSON.
 help-dpop-bound-access-tokens = Each token request needs a DPoP proof; its tokens can only be used with the key of the proof.
+help-profile = FAPI 2.0: only private keys, no shared secrets and no API keys, and only tokens that are bound to a key.
 help-introspect = Lets it check whether tokens for its resource servers are active.
 method-client-secret-basic = Client secret (Basic header)
 method-client-secret-post = Client secret (request body)
+profile-none = None
+profile-fapi2 = FAPI 2.0
 method-private-key-jwt = Signed assertion (private_key_jwt)
 enabled = Enabled
 disabled = Disabled
@@ -298,6 +302,7 @@ tokens = Active tokens
 tokens-none = No active tokens.
 tokens-off = This server doesn’t store token records.
 tokens-more = Only the latest are shown.
+bound-to-key = bound to a key
 revoke-all = Revoke all tokens
 revoked = Revoked
 active = Active
@@ -308,12 +313,13 @@ quick-start = Quick start
 quick-start-text = Get a first access token in your language. The code reads the client secret from the environment: never put secrets in code.
 quick-start-languages = Languages
 quick-start-secret = Put the client secret in the environment. It was shown when it was created; if you lost it, create another one.
+quick-start-key = Put the private key into a file, as a JWK with the alg and the kid of its registered public key, and the path of the file into the environment.
 quick-start-environment = Environment
 quick-start-prepare = Install dependencies
 quick-start-save = Save this as { $file }
 quick-start-run = Run it
 quick-start-none = This client can’t get tokens; it only introspects them.
-quick-start-assertion = This application authenticates with a signed assertion (RFC 7523). Sign a JWT with its private key, and send it to the token endpoint as client_assertion, with these values:
+quick-start-assertion = The program signs an assertion (RFC 7523) with the private key. Other libraries need these values:
 token-endpoint = Token endpoint
 
 ## Client secrets
@@ -762,6 +768,7 @@ refusal-introspection-needs-operator = Only an operator can allow token introspe
 refusal-introspected-resources-need-operator = This application can introspect tokens, so only an operator can give it other resource servers.
 refusal-jwks-invalid = Enter a JWK Set with valid public keys.
 refusal-jwks-required = Enter the public keys for signed assertions.
+refusal-profile-auth-method = The security profile { $profile } doesn’t allow the authentication method { $method }.
 refusal-secret-limit = { $limit ->
     [one] You’ve reached the limit of one secret. Delete it first.
    *[other] You’ve reached the limit of { $limit } secrets. Delete one first.
@@ -769,6 +776,7 @@ refusal-secret-limit = { $limit ->
 refusal-secret-not-used = This application doesn’t authenticate with a client secret.
 refusal-uses-required = Enter a number of uses of at least one.
 refusal-api-key-unknown = This API key doesn’t exist. It was revoked or has expired.
+refusal-api-key-profile = This application has the security profile { $profile }, which doesn’t allow API keys.
 refusal-api-key-name-taken = This name is already in use.
 refusal-api-key-limit = { $limit ->
     [one] You’ve reached the limit of one key. Revoke it first.
@@ -847,6 +855,12 @@ reason-assertion-not-begun = { $seconds ->
    *[other] the assertion becomes valid in { $seconds } seconds
 }
 reason-assertion-used = the assertion was already used
+reason-profile-secret = the security profile { $profile } doesn’t allow a client secret
+reason-profile-api-key = the security profile { $profile } doesn’t allow API keys
+reason-profile-workload = the security profile { $profile } doesn’t allow a token of another issuer in place of the application’s own key
+reason-profile-algorithm = the security profile { $profile } doesn’t allow an assertion signed with { $algorithm }
+reason-profile-audience = the audience of the assertion is { $aud }, and the security profile { $profile } requires the issuer as a string
+reason-profile-unbound = the security profile { $profile } requires a token bound to a key, and the request has no DPoP proof
 reason-trust-own-issuer = a token of this service was presented as an assertion
 reason-trust-token-type = a JWT of the type { $typ } was presented as an assertion
 reason-trust-no-issuer = the JWT has no issuer

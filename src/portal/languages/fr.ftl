@@ -156,6 +156,7 @@ field-resources = Serveurs de ressources
 field-auth-method = Méthode d’authentification
 field-jwks = Clés publiques (JWK Set)
 field-dpop-bound-access-tokens = Exiger DPoP
+field-profile = Profil de sécurité
 field-introspect = Autoriser l’introspection des jetons
 field-expires-in = Expire après
 field-max-clients = Nombre maximal d’applications
@@ -259,9 +260,12 @@ help-rights = Ce que cette application peut faire dans Keyward. Sélectionnez au
 help-auth-method = Le secret client est le plus simple. Avec une clé privée, aucun secret n’est jamais transmis.
 help-jwks = Obligatoire pour les assertions signées : les clés publiques au format JSON.
 help-dpop-bound-access-tokens = Chaque demande de jeton doit comporter une preuve DPoP ; les jetons ne sont utilisables qu’avec la clé de cette preuve.
+help-profile = FAPI 2.0 : clés privées seulement, aucun secret partagé ni clé d’API, et uniquement des jetons liés à une clé.
 help-introspect = Permet de vérifier si les jetons destinés à ses serveurs de ressources sont actifs.
 method-client-secret-basic = Secret client (en-tête Basic)
 method-client-secret-post = Secret client (corps de la requête)
+profile-none = Aucun
+profile-fapi2 = FAPI 2.0
 method-private-key-jwt = Assertion signée (private_key_jwt)
 enabled = Activée
 disabled = Désactivée
@@ -304,6 +308,7 @@ tokens = Jetons actifs
 tokens-none = Aucun jeton actif.
 tokens-off = Ce serveur n’enregistre pas les jetons.
 tokens-more = Seuls les plus récents sont affichés.
+bound-to-key = lié à une clé
 revoke-all = Révoquer tous les jetons
 revoked = Révoqué
 active = Actif
@@ -314,12 +319,13 @@ quick-start = Démarrage rapide
 quick-start-text = Obtenez un premier jeton d’accès dans votre langage. Le code lit le secret client dans l’environnement : ne placez jamais de secret dans le code.
 quick-start-languages = Langages
 quick-start-secret = Placez le secret client dans l’environnement. Il a été affiché à sa création ; si vous l’avez perdu, créez-en un autre.
+quick-start-key = Placez la clé privée dans un fichier, sous forme de JWK avec l’alg et le kid de la clé publique enregistrée, et le chemin du fichier dans l’environnement.
 quick-start-environment = Environnement
 quick-start-prepare = Installer les dépendances
 quick-start-save = Enregistrer ceci dans { $file }
 quick-start-run = Exécuter
 quick-start-none = Ce client ne peut pas obtenir de jetons : il ne fait que les introspecter.
-quick-start-assertion = Cette application s’authentifie avec une assertion signée (RFC 7523). Signez un JWT avec sa clé privée et envoyez-le au point de terminaison des jetons dans client_assertion, avec ces valeurs :
+quick-start-assertion = Le programme signe une assertion (RFC 7523) avec la clé privée. Les autres bibliothèques ont besoin de ces valeurs :
 token-endpoint = Point de terminaison des jetons
 
 ## Secrets client
@@ -768,6 +774,7 @@ refusal-introspection-needs-operator = Seul un opérateur peut autoriser l’int
 refusal-introspected-resources-need-operator = Cette application peut introspecter des jetons : seul un opérateur peut lui attribuer d’autres serveurs de ressources.
 refusal-jwks-invalid = Saisissez un JWK Set avec des clés publiques valides.
 refusal-jwks-required = Saisissez les clés publiques des assertions signées.
+refusal-profile-auth-method = Le profil de sécurité { $profile } n’autorise pas la méthode d’authentification { $method }.
 refusal-secret-limit = { $limit ->
     [one] Vous avez atteint la limite d’un secret. Supprimez-le d’abord.
    *[other] Vous avez atteint la limite de { $limit } secrets. Supprimez-en d’abord un.
@@ -775,6 +782,7 @@ refusal-secret-limit = { $limit ->
 refusal-secret-not-used = Cette application ne s’authentifie pas avec un secret client.
 refusal-uses-required = Saisissez un nombre d’utilisations d’au moins un.
 refusal-api-key-unknown = Cette clé d’API n’existe pas. Elle a été révoquée ou a expiré.
+refusal-api-key-profile = Cette application a le profil de sécurité { $profile }, qui n’autorise pas les clés d’API.
 refusal-api-key-name-taken = Ce nom est déjà utilisé.
 refusal-api-key-limit = { $limit ->
     [one] Vous avez atteint la limite d’une clé. Révoquez-la d’abord.
@@ -853,6 +861,12 @@ reason-assertion-not-begun = { $seconds ->
    *[other] l’assertion ne sera valide que dans { $seconds } secondes
 }
 reason-assertion-used = l’assertion a déjà été utilisée
+reason-profile-secret = le profil de sécurité { $profile } n’autorise pas de secret client
+reason-profile-api-key = le profil de sécurité { $profile } n’autorise pas les clés d’API
+reason-profile-workload = le profil de sécurité { $profile } n’autorise pas le jeton d’un autre émetteur à la place de la clé de l’application
+reason-profile-algorithm = le profil de sécurité { $profile } n’autorise pas une assertion signée avec { $algorithm }
+reason-profile-audience = l’audience de l’assertion est { $aud }, et le profil de sécurité { $profile } exige l’émetteur sous forme de chaîne
+reason-profile-unbound = le profil de sécurité { $profile } exige un jeton lié à une clé, et la requête n’a pas de preuve DPoP
 reason-trust-own-issuer = un jeton de ce service a été présenté comme assertion
 reason-trust-token-type = un JWT du type { $typ } a été présenté comme assertion
 reason-trust-no-issuer = le JWT n’a pas d’émetteur

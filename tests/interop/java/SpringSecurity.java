@@ -1,16 +1,29 @@
 // Spring Security as a resource server and as a client, with the configuration in docs/integrations.md, and Nimbus' SDK for
-// dynamic registration.
+// dynamic registration and DPoP.
 
+import com.nimbusds.jose.JWSAlgorithm;
+import com.nimbusds.jose.jwk.Curve;
 import com.nimbusds.jose.jwk.RSAKey;
+import com.nimbusds.jose.jwk.gen.ECKeyGenerator;
+import com.nimbusds.jwt.SignedJWT;
+import com.nimbusds.oauth2.sdk.auth.JWTAuthenticationClaimsSet;
+import com.nimbusds.oauth2.sdk.auth.PrivateKeyJWT;
 import com.nimbusds.oauth2.sdk.client.ClientInformation;
 import com.nimbusds.oauth2.sdk.client.ClientInformationResponse;
 import com.nimbusds.oauth2.sdk.client.ClientMetadata;
 import com.nimbusds.oauth2.sdk.client.ClientRegistrationRequest;
 import com.nimbusds.oauth2.sdk.client.ClientRegistrationResponse;
 import com.nimbusds.oauth2.sdk.client.ClientUpdateRequest;
+import com.nimbusds.oauth2.sdk.ClientCredentialsGrant;
+import com.nimbusds.oauth2.sdk.dpop.DefaultDPoPProofFactory;
 import com.nimbusds.oauth2.sdk.GrantType;
 import com.nimbusds.oauth2.sdk.http.HTTPRequest;
+import com.nimbusds.oauth2.sdk.id.Audience;
+import com.nimbusds.oauth2.sdk.id.ClientID;
 import com.nimbusds.oauth2.sdk.token.BearerAccessToken;
+import com.nimbusds.oauth2.sdk.token.DPoPAccessToken;
+import com.nimbusds.oauth2.sdk.TokenRequest;
+import com.nimbusds.oauth2.sdk.TokenResponse;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,6 +36,8 @@ import java.util.Base64;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
+import org.springframework.security.authentication.ProviderManager;
+import org.springframework.security.core.AuthenticationException;
 import org.springframework.security.oauth2.client.endpoint.NimbusJwtClientAuthenticationParametersConverter;
 import org.springframework.security.oauth2.client.endpoint.OAuth2ClientCredentialsGrantRequest;
 import org.springframework.security.oauth2.client.endpoint.RestClientClientCredentialsTokenResponseClient;
@@ -38,6 +53,9 @@ import org.springframework.security.oauth2.jwt.JwtDecoders;
 import org.springframework.security.oauth2.jwt.JwtException;
 import org.springframework.security.oauth2.jwt.JwtValidators;
 import org.springframework.security.oauth2.jwt.NimbusJwtDecoder;
+import org.springframework.security.oauth2.server.resource.authentication.DPoPAuthenticationProvider;
+import org.springframework.security.oauth2.server.resource.authentication.DPoPAuthenticationToken;
+import org.springframework.security.oauth2.server.resource.authentication.JwtAuthenticationProvider;
 import org.springframework.util.LinkedMultiValueMap;
 
 public class SpringSecurity {
@@ -80,6 +98,17 @@ public class SpringSecurity {
         throw new AssertionError("not refused: " + reason);
     }
 
+    // The decoder of docs/integrations.md.
+    static JwtDecoder recipe() {
+        NimbusJwtDecoder recipe = NimbusJwtDecoder.withIssuerLocation(ISSUER).validateType(false).build();
+        recipe.setJwtValidator(JwtValidators.createAtJwtValidator()
+            .issuer(ISSUER)
+            .audience(STANDARD)
+            .validators(validators -> validators.put("client_id", new JwtClaimValidator<String>("client_id", Objects::nonNull)))
+            .build());
+        return recipe;
+    }
+
     // The decoder that Spring Boot creates for `issuer-uri`, for a resource server with the token type JWT; and the one for
     // at+jwt.
     static void resourceServer() {
@@ -93,12 +122,7 @@ public class SpringSecurity {
         refused(fromIssuer, standard, "typ");
         System.out.println("resource server: issuer-uri alone takes the typ JWT");
 
-        NimbusJwtDecoder recipe = NimbusJwtDecoder.withIssuerLocation(ISSUER).validateType(false).build();
-        recipe.setJwtValidator(JwtValidators.createAtJwtValidator()
-            .issuer(ISSUER)
-            .audience(STANDARD)
-            .validators(validators -> validators.put("client_id", new JwtClaimValidator<String>("client_id", Objects::nonNull)))
-            .build());
+        JwtDecoder recipe = recipe();
         check(recipe.decode(standard).getSubject().equals(System.getenv("CLIENT_ID")), "the subject");
         refused(recipe, plain, "");
         refused(recipe, token(asking(System.getenv("OTHER_RESOURCE")), secret), "aud");
@@ -168,9 +192,42 @@ public class SpringSecurity {
         return ((ClientInformationResponse) response).getClientInformation();
     }
 
+    // A client with the security profile fapi2, by Nimbus; its bound token is verified with its proof by Spring.
+    static void boundToken() throws Exception {
+        var endpoint = URI.create(ISSUER + "/oauth/token");
+        var id = new ClientID(System.getenv("FAPI_CLIENT_ID"));
+        var factory = new DefaultDPoPProofFactory(new ECKeyGenerator(Curve.P_256).generate(), JWSAlgorithm.ES256);
+        var claims = new JWTAuthenticationClaimsSet(id, new Audience(ISSUER));
+        var authentication = new PrivateKeyJWT(claims, JWSAlgorithm.PS256, key().toPrivateKey(), "interop", null);
+        var request = new TokenRequest.Builder(endpoint, authentication, new ClientCredentialsGrant())
+            .resource(URI.create(STANDARD))
+            .build()
+            .toHTTPRequest();
+        request.setDPoP(factory.createDPoPJWT("POST", endpoint));
+        var response = TokenResponse.parse(request.send());
+        check(response.indicatesSuccess(), response.indicatesSuccess() ? "" : response.toErrorResponse().getErrorObject());
+        DPoPAccessToken token = response.toSuccessResponse().getTokens().getDPoPAccessToken();
+        check(token != null, "a token of the type DPoP");
+
+        var provider = new DPoPAuthenticationProvider(new ProviderManager(new JwtAuthenticationProvider(recipe())));
+        var url = URI.create(STANDARD + "orders");
+        SignedJWT proof = factory.createDPoPJWT("GET", url, token);
+        var presented = new DPoPAuthenticationToken(token.getValue(), proof.serialize(), "GET", url.toString());
+        check(provider.authenticate(presented).getName().equals(id.getValue()), "the client");
+        var thief = new DefaultDPoPProofFactory(new ECKeyGenerator(Curve.P_256).generate(), JWSAlgorithm.ES256);
+        var stolen = thief.createDPoPJWT("GET", url, token).serialize();
+        try {
+            provider.authenticate(new DPoPAuthenticationToken(token.getValue(), stolen, "GET", url.toString()));
+            check(false, "the proof is by another key");
+        } catch (AuthenticationException refused) {
+            System.out.println("DPoP: a bound token, and its use with another key is refused");
+        }
+    }
+
     public static void main(String[] arguments) throws Exception {
         resourceServer();
         privateKeyJwt();
         registration();
+        boundToken();
     }
 }

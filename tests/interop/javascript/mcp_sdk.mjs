@@ -73,10 +73,12 @@ const { aud, scope } = presented.at(-1)
 assert.deepEqual({ aud, scope }, { aud: url.href, scope: 'read' })
 console.log('client_secret_basic')
 
-const privateKey = await readFile(given.key_file, 'utf8')
-const keyed = { clientId: given.jwt_client_id, privateKey, algorithm: 'RS256', scope: 'read', expectedIssuer: ISSUER }
-assert.equal(await called(new PrivateKeyJwtProvider(keyed)), given.jwt_client_id)
-console.log('private_key_jwt')
+for (const [algorithm, { client_id: clientId, key_file }] of Object.entries(given.keyed)) {
+  const privateKey = await readFile(key_file, 'utf8')
+  const keyed = { clientId, privateKey, algorithm, scope: 'read', expectedIssuer: ISSUER }
+  assert.equal(await called(new PrivateKeyJwtProvider(keyed)), clientId)
+  console.log(`private_key_jwt: ${algorithm}`)
+}
 
 const before = presented.length
 await assert.rejects(called(new ClientCredentialsProvider({ ...secret, clientSecret: 'wrong' })))

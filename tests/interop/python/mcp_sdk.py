@@ -114,16 +114,19 @@ async def main():
         assert storage.tokens.token_type == "Bearer" and storage.tokens.expires_in > 0
         print(method)
 
-    key = open(given["key_file"]).read()
-    parameters = SignedJWTParameters(
-        issuer=given["jwt_client_id"], subject=given["jwt_client_id"], signing_key=key
-    )
-    provider = PrivateKeyJWTOAuthProvider(
-        URL, Storage(), given["jwt_client_id"], parameters.create_assertion_provider(), "read", ISSUER
-    )
-    assert await called(provider) == 42
-    assert presented[-1]["client_id"] == given["jwt_client_id"]
-    print("private_key_jwt")
+    for algorithm, keyed in given["keyed"].items():
+        client_id = keyed["client_id"]
+        with open(keyed["key_file"]) as file:
+            key = file.read()
+        parameters = SignedJWTParameters(
+            issuer=client_id, subject=client_id, signing_key=key, signing_algorithm=algorithm
+        )
+        provider = PrivateKeyJWTOAuthProvider(
+            URL, Storage(), client_id, parameters.create_assertion_provider(), "read", ISSUER
+        )
+        assert await called(provider) == 42
+        assert presented[-1]["client_id"] == client_id
+        print("private_key_jwt:", algorithm)
 
     before = len(presented)
     wrong = ClientCredentialsOAuthProvider(

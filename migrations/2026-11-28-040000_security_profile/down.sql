@@ -1,0 +1,2 @@
+DROP INDEX clients_profile;
+ALTER TABLE clients DROP COLUMN profile;
