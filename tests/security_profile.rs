@@ -373,7 +373,7 @@ on_both! {
             ("token_endpoint_auth_signing_alg_values_supported", algorithms.clone()),
             ("introspection_signing_alg_values_supported", algorithms),
             ("dpop_signing_alg_values_supported", json!(["ES256", "PS256", "EdDSA", "Ed25519"])),
-            ("grant_types_supported", json!(["client_credentials"])),
+            ("grant_types_supported", json!(["client_credentials", "urn:ietf:params:oauth:grant-type:jwt-bearer"])),
             ("issuer", json!(node.base)),
         ] {
             assert_eq!(metadata[member], expected, "{member}");

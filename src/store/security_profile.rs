@@ -98,14 +98,14 @@ impl SecurityProfile {
         }
     }
 
-    /// Whether a client can get tokens by this grant type. The others replace client authentication
-    /// by an API key or by a JWT of another issuer.
+    /// Whether a client can get tokens by this grant type. Token exchange replaces client
+    /// authentication by an API key or by a JWT of another issuer; the jwt-bearer grant does so too,
+    /// except for an ID-JAG, beside which the client authenticates.
     pub const fn allows_grant_type(self, grant_type: GrantType) -> bool {
         match (self, grant_type) {
-            (SecurityProfile::None, _) | (SecurityProfile::Fapi2, GrantType::ClientCredentials) => {
-                true
-            }
-            (SecurityProfile::Fapi2, GrantType::TokenExchange | GrantType::JwtBearer) => false,
+            (SecurityProfile::None, _)
+            | (SecurityProfile::Fapi2, GrantType::ClientCredentials | GrantType::JwtBearer) => true,
+            (SecurityProfile::Fapi2, GrantType::TokenExchange) => false,
         }
     }
 

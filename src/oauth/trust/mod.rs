@@ -74,13 +74,14 @@ impl Workload {
         &self.client
     }
 
-    /// Checks that the security profile of the client lets a workload act as it.
+    /// Checks that the security profile of the client lets a workload act as it. Beside an ID-JAG the
+    /// client has authenticated itself.
     ///
     /// # Errors
     /// The reason, if it does not.
     pub fn check_profile(&self, server: &AuthorizationServer) -> Result<(), Reason> {
         let profile = server.security_profile(&self.client);
-        if profile.allows_workloads() {
+        if self.id_jag.is_some() || profile.allows_workloads() {
             Ok(())
         } else {
             Err(Reason::profile_workload(profile.as_str()))
