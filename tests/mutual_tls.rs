@@ -425,6 +425,37 @@ fn a_renewed_certificate_is_found_at_the_jwks_uri() {
     assert_ne!(ask(&old), 200, "the replaced certificate");
 }
 
+#[test]
+fn the_profile_fapi2_accepts_certificates() {
+    let world = World::sqlite();
+    world.resource(API);
+    let root = Authority::root("Root");
+    let node = start(&world, &root, &[]);
+    let own = ["--scope", "read", "--resource", API, "--profile", "fapi2"];
+    let method = ["--auth-method", "tls_client_auth"];
+    let name = ["--tls-client-auth-san-dns", NAME];
+    let batch = world.client_with(&[&own[..], &method, &name].concat());
+    let good = root.issue(|params| params.subject_alt_names = vec![dns(NAME)]);
+    let other = root.issue(|params| params.subject_alt_names = vec![dns("other.example")]);
+
+    let token = TlsClient::new(&world, &node, Some(&good))
+        .token(&batch.id)
+        .access_token();
+    assert_eq!(
+        jwt::claims(&token)["cnf"],
+        json!({"x5t#S256": good.thumbprint()})
+    );
+    for identity in [None, Some(&other)] {
+        let reply = TlsClient::new(&world, &node, identity).token(&batch.id);
+        reply.refused(401, "invalid_client");
+    }
+    recorded(
+        &world,
+        &batch,
+        &["certificate_missing", "certificate_wrong_name"],
+    );
+}
+
 /// A token request by certificate, with these header fields.
 fn token_with(node: &Node, client_id: &str, headers: &[(&str, &str)]) -> Reply {
     let form = ("Content-Type", "application/x-www-form-urlencoded");
