@@ -106,10 +106,12 @@ impl Tool {
         static REPORTED: Mutex<BTreeSet<Tool>> = Mutex::new(BTreeSet::new());
         if REPORTED.lock().unwrap().insert(self) {
             // libtest captures the output of print macros, but not direct writes to the stream.
-            let line = format!(
-                "\nskipped: all tests that need {}; `tests/run` runs them\n",
-                self.name()
-            );
+            let how = match self {
+                Tool::Spire => "set it to the folder of spire-server and spire-agent",
+                Tool::RecentGo => "install it",
+                _ => "`tests/run` runs them",
+            };
+            let line = format!("\nskipped: all tests that need {}; {how}\n", self.name());
             let _ = std::io::stderr().write_all(line.as_bytes());
         }
         false
