@@ -28,7 +28,6 @@ pub struct ServerMetadata {
     pub revocation_endpoint: String,
     pub grant_types_supported: Vec<&'static str>,
     /// draft-ietf-oauth-identity-assertion-authz-grant: the jwt-bearer grant accepts ID-JAGs.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub authorization_grant_profiles_supported: Vec<&'static str>,
     /// The authorization endpoint serves no response type. The member is required, and must not be
     /// an empty array (RFC 8414 sections 2 and 3.2), so it holds the registered response type
@@ -46,7 +45,6 @@ pub struct ServerMetadata {
     pub subject_types_supported: Vec<&'static str>,
     pub id_token_signing_alg_values_supported: Vec<&'static str>,
     /// RFC 8705 section 3.3.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub tls_client_certificate_bound_access_tokens: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mtls_endpoint_aliases: Option<MtlsEndpointAliases>,
@@ -84,9 +82,6 @@ pub fn metadata(server: &AuthorizationServer) -> ServerMetadata {
         .iter()
         .filter(|grant_type| profile.allows_grant_type(**grant_type))
         .map(|grant_type| grant_type.as_str());
-    let grant_profiles = profile
-        .allows_grant_type(GrantType::JwtBearer)
-        .then_some(id_jag::PROFILE);
     ServerMetadata {
         issuer: server.issuer.to_string(),
         authorization_endpoint: endpoint("/oauth/authorize"),
@@ -97,7 +92,7 @@ pub fn metadata(server: &AuthorizationServer) -> ServerMetadata {
         introspection_endpoint: endpoint("/oauth/introspect"),
         revocation_endpoint: endpoint("/oauth/revoke"),
         grant_types_supported: grant_types.collect(),
-        authorization_grant_profiles_supported: grant_profiles.into_iter().collect(),
+        authorization_grant_profiles_supported: vec![id_jag::PROFILE],
         response_types_supported: vec!["none"],
         token_endpoint_auth_methods_supported: methods.clone(),
         token_endpoint_auth_signing_alg_values_supported: algorithms.clone(),
