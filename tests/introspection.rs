@@ -113,7 +113,10 @@ on_both! {
             ("a NUL", format!("{token}\u{0}")),
             ("spaces", format!(" {token}")),
             ("a client secret", client.secret.clone()),
-            ("an unknown API key", format!("{}x", &client.api_key[..client.api_key.len() - 1])),
+            ("an unknown API key", {
+                let (rest, last) = client.api_key.split_at(client.api_key.len() - 1);
+                format!("{rest}{}", if last == "x" { "y" } else { "x" })
+            }),
             ("deep JSON", jwt::encode("[".repeat(5000)) + "." + &jwt::encode("[".repeat(5000)) + ".AAAA"),
             ("thirty kilobytes", "x".repeat(30_000)),
         ];
