@@ -1,7 +1,7 @@
-//! Client authentication (RFC 6749 section 2.3, RFC 7523 section 2.2, RFC 8705 section 2), for all endpoints. One file
-//! per authentication method checks what [`authenticate`] found in the request. A client assertion
-//! of another issuer authenticates its client by a trust rule ([`trust`](super::trust)), whatever
-//! method the client is registered with.
+//! Client authentication (RFC 6749 section 2.3, RFC 7523 section 2.2, RFC 8705 section 2), for all
+//! endpoints. One file per authentication method checks what [`authenticate`] found in the request. A
+//! client assertion of another issuer authenticates its client by a trust rule
+//! ([`trust`](super::trust)), whatever method the client is registered with.
 //!
 //! [`authenticate`] is the only function that makes an [`AuthenticatedClient`], and every operation
 //! that needs one takes it as an argument.
@@ -156,10 +156,6 @@ pub async fn authenticate(
             }
         }
     };
-    let checked = checked.and_then(|workload| {
-        check_profile(server, entry.as_deref(), workload.as_ref())?;
-        Ok(workload)
-    });
     let reason = match (&entry, checked) {
         (_, Ok(Some(workload))) => {
             return Ok(AuthenticatedClient {
@@ -167,12 +163,15 @@ pub async fn authenticate(
                 workload: Some(Arc::new(workload)),
             });
         }
-        (Some(entry), Ok(None)) => {
-            return Ok(AuthenticatedClient {
-                entry: entry.clone(),
-                workload: None,
-            });
-        }
+        (Some(entry), Ok(None)) => match check_profile(server, entry) {
+            Ok(()) => {
+                return Ok(AuthenticatedClient {
+                    entry: entry.clone(),
+                    workload: None,
+                });
+            }
+            Err(reason) => reason,
+        },
         (None, Ok(None)) => Reason::unknown_client(),
         (_, Err(rejection)) => rejection.into_reason()?,
     };
@@ -190,19 +189,8 @@ pub async fn authenticate(
     ))
 }
 
-/// Checks that the security profile of the client allows what authenticated it: a trust rule, or the
-/// method that the client is registered with.
-fn check_profile(
-    server: &AuthorizationServer,
-    entry: Option<&ClientEntry>,
-    workload: Option<&Workload>,
-) -> Result<(), Reason> {
-    if let Some(workload) = workload {
-        return workload.check_profile(server);
-    }
-    let Some(client) = entry else {
-        return Ok(());
-    };
+/// Checks that the security profile of the client allows the method that it is registered with.
+fn check_profile(server: &AuthorizationServer, client: &ClientEntry) -> Result<(), Reason> {
     let profile = server.security_profile(client);
     if profile.allows_auth_method(client.auth_method) {
         Ok(())

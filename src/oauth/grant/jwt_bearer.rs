@@ -41,7 +41,7 @@ pub async fn authenticate(
 /// Authenticates the request by the JWT of a workload, which a trust rule must accept.
 ///
 /// # Errors
-/// `refusal` if none does, or if the security profile of the client does not allow it.
+/// `refusal` if none does.
 pub(super) async fn authenticate_workload(
     server: &AuthorizationServer,
     request: &FormRequest,
@@ -63,16 +63,7 @@ async fn verify(
     refusal: Error,
 ) -> Result<Arc<Workload>, Error> {
     match trust::verify(server, presented, &request.context).await {
-        Ok(workload) => {
-            let workload = Arc::new(workload);
-            let client = workload.client();
-            workload.check_profile(server).map_err(|reason| {
-                let target = &client.client_id;
-                server.record_refused_token(&request.context, client, target, &reason);
-                refusal.detail(reason.to_string())
-            })?;
-            Ok(workload)
-        }
+        Ok(workload) => Ok(Arc::new(workload)),
         Err(refused) => Err(refused.record(server, &request.context, presented.client_id, refusal)),
     }
 }

@@ -74,20 +74,6 @@ impl Workload {
         &self.client
     }
 
-    /// Checks that the security profile of the client lets a workload act as it. Beside an ID-JAG the
-    /// client has authenticated itself.
-    ///
-    /// # Errors
-    /// The reason, if it does not.
-    pub fn check_profile(&self, server: &AuthorizationServer) -> Result<(), Reason> {
-        let profile = server.security_profile(&self.client);
-        if self.id_jag.is_some() || profile.allows_workloads() {
-            Ok(())
-        } else {
-            Err(Reason::profile_workload(profile.as_str()))
-        }
-    }
-
     /// When the trust rule expires: no token that it gives outlives it.
     pub fn not_after(&self) -> Option<Timestamp> {
         self.rule.expires_at
@@ -161,10 +147,7 @@ impl Workload {
     /// # Errors
     /// [`StoreError`] if the rules are not cached and the database did not answer.
     pub async fn is_trusted(&self, server: &AuthorizationServer) -> Result<bool, StoreError> {
-        let rules = server.cache.trust_rules(&self.rule.issuer).await?;
-        Ok(rules
-            .iter()
-            .any(|rule| rule.id == self.rule.id && rule.disabled_at.is_none()))
+        is_enabled(server, &self.rule).await
     }
 
     /// Writes an audit entry about a token that was issued to the workload: the rule, and the
@@ -352,10 +335,7 @@ async fn check_still_trusted(
     server: &AuthorizationServer,
     rule: &TrustRuleEntry,
 ) -> Result<(), Refused> {
-    let rules = server.cache.trust_rules(&rule.issuer).await?;
-    let is_enabled = rules
-        .iter()
-        .any(|current| current.id == rule.id && current.disabled_at.is_none());
+    let is_enabled = is_enabled(server, rule).await?;
     let client = server.cache.client(&rule.client_id).await?;
     let reason = match &client {
         _ if !is_enabled => Reason::trust_rule_disabled(&rule.id),
@@ -367,6 +347,17 @@ async fn check_still_trusted(
         rejection: reason.into(),
         client,
     })
+}
+
+/// Whether a rule is still there and enabled.
+async fn is_enabled(
+    server: &AuthorizationServer,
+    rule: &TrustRuleEntry,
+) -> Result<bool, StoreError> {
+    let rules = server.cache.trust_rules(&rule.issuer).await?;
+    Ok(rules
+        .iter()
+        .any(|current| current.id == rule.id && current.disabled_at.is_none()))
 }
 
 /// The rules for the issuers of a JWT, of the kind that is for it.

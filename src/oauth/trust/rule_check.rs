@@ -60,6 +60,9 @@ pub(super) async fn check(
         .map_err(Rejection::from)
         .map_err(failure(true))?;
     let client = enabled_client(server, rule).await.map_err(failure(true))?;
+    check_profile(server, &client, presented_as)
+        .map_err(Rejection::from)
+        .map_err(failure(true))?;
     check_audience(server, rule, &jwt.registered.aud, presented_as)
         .and_then(|()| check_times(rule, &jwt.times(), now, server.clock.past()))
         .map_err(Rejection::from)
@@ -109,6 +112,21 @@ async fn enabled_client(
         return Err(Reason::client_disabled().into());
     }
     Ok(client)
+}
+
+/// Checks that the security profile of the client lets a JWT stand for the client's own key. Beside an
+/// ID-JAG the client authenticates itself.
+fn check_profile(
+    server: &AuthorizationServer,
+    client: &ClientEntry,
+    presented_as: PresentedAs,
+) -> Result<(), Reason> {
+    let profile = server.security_profile(client);
+    if presented_as == PresentedAs::IdJag || profile.allows_workloads() {
+        Ok(())
+    } else {
+        Err(Reason::profile_workload(profile.as_str()))
+    }
 }
 
 /// The JWT must be for this server alone: whoever else it is for could present it here.
