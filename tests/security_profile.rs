@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::client_assertion::{good_claims, header};
 use crate::support::dpop::{Prover, changed, hash};
+use crate::support::portal::{Browser, person};
 use crate::support::{Client, Node, Reply, World, each_case, eventually, jwt};
 
 const API: &str = "https://orders.example/";
@@ -307,6 +308,29 @@ on_both! {
         assert_eq!(verify(&node, &[("authorization", &dpop), ("dpop", &good)]).status, 401, "used twice");
     }
 
+    /// A form without the fields, such as one that a script or an older page sends, does not weaken
+    /// the application.
+    fn a_form_without_the_profile_keeps_it(world: World) {
+        person(&world, "op@keyward.example", "operator", None);
+        let keyed = KeyClient::fapi2(&world, "ES256", &[]);
+        let node = world.start();
+        let browser = Browser::of(&node, "op@keyward.example");
+        let action = format!("/portal/applications/{}/edit", keyed.id);
+        let profile = || {
+            let shown = world.cli(&["client", "show", &keyed.id]);
+            (shown["name"].clone(), shown["auth_method"].clone(), shown["profile"].clone())
+        };
+        assert_eq!(browser.act(&action, &[("name", "Bank 2"), ("scope", "read")]).status, 303);
+        assert_eq!(profile(), (json!("Bank 2"), json!("private_key_jwt"), json!("fapi2")));
+        assert_eq!(browser.act(&action, &[("name", "Bank 3"), ("scope", "read"), ("profile", "none")]).status, 303);
+        assert_eq!(profile(), (json!("Bank 3"), json!("private_key_jwt"), json!("none")));
+
+        world.cli(&["resource", "create", "--identifier", API, "--name", "Orders", "--token-typ", "JWT", "--signing-alg", "ES256"]);
+        assert_eq!(browser.act("/portal/resource-servers/edit", &[("identifier", API)]).status, 303);
+        let server = &world.cli(&["resource", "list"])[0];
+        assert_eq!((&server["token_typ"], &server["signing_alg"]), (&json!("JWT"), &json!("ES256")));
+    }
+
     /// By the profile of the server, which a reload sets, no client may use a shared secret.
     fn a_server_with_the_profile_takes_no_shared_secret(world: World) {
         let api = world.resource(API);
@@ -358,6 +382,13 @@ on_both! {
         assert_eq!(node.get_with("/apiKeys", &[("authorization", &bearer)]).status, 401);
         jwt_bearer().refused(400, "invalid_grant");
         by_rule().refused(401, "invalid_client");
+        let file = world.file("platform.jwt", &platform_jwt());
+        let dry_run = world.run(&["--json", "trust-rule", "test", "--issuer", &node.base, "--token-file", file.to_str().unwrap()]);
+        let dry_run: Value = serde_json::from_slice(&dry_run.stdout).unwrap();
+        assert_eq!(
+            (&dry_run["accepted"], &dry_run["rules"][0]["reason_code"]),
+            (&json!(false), &json!("profile_workload"))
+        );
         let proofless = KeyClient::send(&node, &keyed.assertion(&node, &json!({}), &json!({})), &[], &[]);
         proofless.refused(400, "invalid_dpop_proof");
         assert_eq!(keyed.ask(&node).json()["token_type"], "DPoP");

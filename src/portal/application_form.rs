@@ -182,34 +182,12 @@ fn parse_scope(form: &Form) -> Result<Scope, Error> {
     words.join(" ").parse().map_err(unusable)
 }
 
-/// The authentication method of a submitted form; a client secret by default.
-fn parse_auth_method(form: &Form) -> Result<AuthMethod, Error> {
-    let named = if form.checked("auth_method") {
-        form.get("auth_method")
-    } else {
-        AuthMethod::ClientSecretBasic.as_str()
-    };
-    named
-        .parse::<AuthMethod>()
-        .map_err(|error| Error::new(Code::InvalidRequest, error).field("auth_method"))
-}
-
-/// The security profile of a submitted form; none by default.
-fn parse_profile(form: &Form) -> Result<SecurityProfile, Error> {
-    match form.text("profile") {
-        "" => Ok(SecurityProfile::None),
-        chosen => chosen
-            .parse::<SecurityProfile>()
-            .map_err(|error| Error::new(Code::InvalidRequest, error).field("profile")),
-    }
-}
-
 /// The name of the certificate of a submitted form; `None` if the field is empty.
 fn parse_certificate_name(form: &Form) -> Result<Option<CertificateName>, Error> {
     let Some(name) = form.optional("certificate_name") else {
         return Ok(None);
     };
-    let kind = form.get("certificate_name_kind").parse::<NameKind>();
+    let kind = form.choice("certificate_name_kind")?;
     let kind = kind.unwrap_or(NameKind::SubjectDn);
     CertificateName::new(kind, &name)
         .map(Some)
@@ -229,10 +207,12 @@ pub async fn create(
             scope: parse_scope(&form)?,
             resources: form.all("resources").map(str::to_owned).collect(),
             may_introspect: false,
-            auth_method: parse_auth_method(&form)?,
+            auth_method: form
+                .choice("auth_method")?
+                .unwrap_or(AuthMethod::ClientSecretBasic),
             jwks: form.optional("jwks"),
             dpop_bound_access_tokens: form.checked("dpop_bound_access_tokens"),
-            profile: parse_profile(&form)?,
+            profile: form.choice("profile")?.unwrap_or_default(),
             certificate_name: parse_certificate_name(&form)?,
             tls_client_certificate_bound_access_tokens: form
                 .checked("tls_client_certificate_bound_access_tokens"),
@@ -412,10 +392,10 @@ pub async fn edit(
             scope: Some(scope).filter(|scope| *scope != before.scope),
             resources: Some(resources).filter(|_| !same),
             may_introspect: user.is_operator().then_some(introspect),
-            auth_method: Some(parse_auth_method(&form)?),
+            auth_method: form.choice("auth_method")?,
             jwks: form.optional("jwks"),
             dpop_bound_access_tokens: Some(form.checked("dpop_bound_access_tokens")),
-            profile: Some(parse_profile(&form)?),
+            profile: form.choice("profile")?,
             certificate_name: parse_certificate_name(&form)?,
             tls_client_certificate_bound_access_tokens: Some(
                 form.checked("tls_client_certificate_bound_access_tokens"),

@@ -1,11 +1,13 @@
 //! The fields of a submitted form.
 
+use std::fmt::Display;
+use std::str::FromStr;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use crate::clock::parse_duration;
-use crate::error::{Error, refusal};
+use crate::error::{Code, Error, refusal};
 use crate::scope::{InvalidScope, Scope};
 use crate::secret::SecretString;
 
@@ -82,6 +84,20 @@ impl Form {
     /// Whether a checkbox is checked.
     pub fn checked(&self, name: &str) -> bool {
         !self.get(name).is_empty()
+    }
+
+    /// The choice of a field; `None` if nothing is chosen, or the form has no such field.
+    ///
+    /// # Errors
+    /// `invalid_request` if the field holds no choice.
+    pub fn choice<T>(&self, name: &'static str) -> Result<Option<T>, Error>
+    where
+        T: FromStr<Err: Display>,
+    {
+        let chosen = self.optional(name).map(|text| text.parse());
+        chosen.transpose().map_err(|error: T::Err| {
+            Error::new(Code::InvalidRequest, error.to_string()).field(name)
+        })
     }
 
     /// A duration such as `90d`; `None` if the field is empty.

@@ -98,34 +98,6 @@ fn token_typ_choices(user: &CurrentUser) -> Vec<(String, String)> {
         .into()
 }
 
-/// The chosen `typ` of the tokens; the default if nothing was chosen.
-fn parse_token_typ(form: &Form) -> Result<TokenTyp, Error> {
-    match form.text("token-typ") {
-        "" => Ok(TokenTyp::default()),
-        chosen => chosen.parse().map_err(|_| {
-            Error::new(
-                Code::InvalidRequest,
-                format!("{chosen} is not a type of access tokens"),
-            )
-            .field("token-typ")
-        }),
-    }
-}
-
-/// The chosen signature algorithm of the tokens; the default if nothing was chosen.
-fn parse_signing_algorithm(form: &Form) -> Result<SignatureAlgorithm, Error> {
-    match form.text("signing-alg") {
-        "" => Ok(SignatureAlgorithm::default()),
-        chosen => chosen.parse().map_err(|_| {
-            Error::new(
-                Code::InvalidRequest,
-                format!("{chosen} is not a signature algorithm"),
-            )
-            .field("signing-alg")
-        }),
-    }
-}
-
 /// Creates a resource server.
 pub async fn create(
     AuthenticatedForm { user, form }: AuthenticatedForm,
@@ -133,8 +105,8 @@ pub async fn create(
     let created = async {
         let scope = form.scope("scope")?;
         let token_format = TokenFormat {
-            typ: parse_token_typ(&form)?,
-            signing_algorithm: parse_signing_algorithm(&form)?,
+            typ: form.choice("token-typ")?.unwrap_or_default(),
+            signing_algorithm: form.choice("signing-alg")?.unwrap_or_default(),
         };
         let new = NewResourceServer {
             identifier: form.text("identifier").to_owned(),
@@ -241,8 +213,8 @@ pub async fn edit(
     let identifier = form.get("identifier");
     let updated = async {
         let changes = ResourceServerChanges {
-            token_typ: Some(parse_token_typ(&form)?),
-            signing_algorithm: Some(parse_signing_algorithm(&form)?),
+            token_typ: form.choice("token-typ")?,
+            signing_algorithm: form.choice("signing-alg")?,
         };
         let permit = user.may(ResourcesWrite)?;
         resource_server::update(&user.server.store, permit, identifier, changes).await
