@@ -325,6 +325,9 @@ fn each_client_that_gets_tokens_has_a_quick_start() {
         client.dpop_bound_access_tokens = true;
         assert!(values(&client).unwrap().bound);
         client.dpop_bound_access_tokens = false;
+        client.tls_client_certificate_bound_access_tokens = true;
+        assert!(values(&client).is_none(), "no program has certificates");
+        client.tls_client_certificate_bound_access_tokens = false;
         client.profile = SecurityProfile::Fapi2;
         assert!(values(&client).unwrap().bound);
     }

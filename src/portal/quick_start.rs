@@ -45,7 +45,7 @@ pub(super) async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResp
                 }
             }
             (steps(&user, &application, chosen, values))
-        } @else if uses_certificate(client) {
+        } @else if needs_certificate(client) {
             p { (user.t("quick-start-certificate")) }
             dl.facts {
                 dt { (user.t("token-endpoint")) } dd { code { (certificate_token_endpoint(&user)) } }
@@ -70,11 +70,11 @@ pub(super) async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResp
     Ok(user_page(&user, NavItem::Applications, header, content))
 }
 
-fn uses_certificate(client: &ClientView) -> bool {
-    client
-        .auth_method
-        .parse()
-        .is_ok_and(AuthMethod::uses_certificate)
+/// Whether each token request of the client needs its certificate.
+fn needs_certificate(client: &ClientView) -> bool {
+    let method = client.auth_method.parse();
+    client.tls_client_certificate_bound_access_tokens
+        || method.is_ok_and(AuthMethod::uses_certificate)
 }
 
 /// The token endpoint for clients with certificates.
@@ -146,12 +146,16 @@ pub struct SnippetValues {
 
 impl SnippetValues {
     /// The full scope of the client, for its first resource server. `None` if the client may not use
-    /// the client credentials grant, or authenticates by certificate. `server_profile` is the security profile of the server.
+    /// the client credentials grant, or needs a certificate. `server_profile` is the security profile
+    /// of the server.
     pub fn for_client(
         client: &ClientView,
         issuer: &Issuer,
         server_profile: SecurityProfile,
     ) -> Option<Self> {
+        if client.tls_client_certificate_bound_access_tokens {
+            return None;
+        }
         let authentication = match client.auth_method.parse().ok()? {
             AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => Authentication::Secret,
             AuthMethod::PrivateKeyJwt => Authentication::PrivateKey,

@@ -257,7 +257,7 @@ help-rights = What this application can do in Keyward itself. Also select the ma
 help-auth-method = A client secret is the simplest. With a private key, no secret is ever transmitted.
 help-jwks = Required for signed assertions: the public keys as JSON.
 help-dpop-bound-access-tokens = Each token request needs a DPoP proof; its tokens can only be used with the key of the proof.
-help-profile = FAPI 2.0: only private keys, no shared secrets and no API keys, and only tokens that are bound to a key.
+help-profile = FAPI 2.0: only private keys or certificates, no shared secrets and no API keys, and only tokens that are bound to a key.
 help-certificate-name = Required for certificates of a certificate authority: the name that the certificate must have.
 help-tls-client-certificate-bound-access-tokens = Each token request needs a client certificate; its tokens can only be used with this certificate.
 help-introspect = Lets it check whether tokens for its resource servers are active.
@@ -332,7 +332,7 @@ quick-start-save = Save this as { $file }
 quick-start-run = Run it
 quick-start-none = This client can’t get tokens; it only introspects them.
 quick-start-assertion = The program signs an assertion (RFC 7523) with the private key. Other libraries need these values:
-quick-start-certificate = This application authenticates with its client certificate (RFC 8705). Send a token request over mutual TLS, with its client_id in the form:
+quick-start-certificate = This application needs its client certificate for each token request (RFC 8705). Send the request over mutual TLS, with these values:
 token-endpoint = Token endpoint
 
 ## Client secrets

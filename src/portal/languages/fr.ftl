@@ -263,7 +263,7 @@ help-rights = Ce que cette application peut faire dans Keyward. Sélectionnez au
 help-auth-method = Le secret client est le plus simple. Avec une clé privée, aucun secret n’est jamais transmis.
 help-jwks = Obligatoire pour les assertions signées : les clés publiques au format JSON.
 help-dpop-bound-access-tokens = Chaque demande de jeton doit comporter une preuve DPoP ; les jetons ne sont utilisables qu’avec la clé de cette preuve.
-help-profile = FAPI 2.0 : clés privées seulement, aucun secret partagé ni clé d’API, et uniquement des jetons liés à une clé.
+help-profile = FAPI 2.0 : clés privées ou certificats seulement, aucun secret partagé ni clé d’API, et uniquement des jetons liés à une clé.
 help-certificate-name = Obligatoire pour les certificats d’une autorité de certification : le nom que le certificat doit comporter.
 help-tls-client-certificate-bound-access-tokens = Chaque demande de jeton doit présenter un certificat client ; les jetons ne sont utilisables qu’avec ce certificat.
 help-introspect = Permet de vérifier si les jetons destinés à ses serveurs de ressources sont actifs.
@@ -338,7 +338,7 @@ quick-start-save = Enregistrer ceci dans { $file }
 quick-start-run = Exécuter
 quick-start-none = Ce client ne peut pas obtenir de jetons : il ne fait que les introspecter.
 quick-start-assertion = Le programme signe une assertion (RFC 7523) avec la clé privée. Les autres bibliothèques ont besoin de ces valeurs :
-quick-start-certificate = Cette application s’authentifie avec son certificat client (RFC 8705). Envoyez une demande de jeton par TLS mutuel, avec son client_id dans le formulaire :
+quick-start-certificate = Chaque demande de jeton de cette application nécessite son certificat client (RFC 8705). Envoyez la demande par TLS mutuel, avec ces valeurs :
 token-endpoint = Point de terminaison des jetons
 
 ## Secrets client
