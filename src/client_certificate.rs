@@ -252,10 +252,13 @@ impl ForwardedCertificate {
                 }
                 Ok(certificates)
             }
-            CertificateHeader::XSslClientCert => match &mut *escaped_pem(line)? {
-                [certificate] => Ok(vec![std::mem::replace(certificate, EMPTY.clone())]),
-                _ => Err(InvalidCertificate::Header("does not have one certificate")),
-            },
+            CertificateHeader::XSslClientCert => escaped_pem(line).and_then(|certificates| {
+                if certificates.len() == 1 {
+                    Ok(certificates)
+                } else {
+                    Err(InvalidCertificate::Header("does not have one certificate"))
+                }
+            }),
             CertificateHeader::XForwardedClientCert => envoy_element(line),
         }?;
         CertificateChain::new(certificates)

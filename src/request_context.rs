@@ -1,4 +1,5 @@
-//! The context of one request: client IP and certificate, time, request id and place in a distributed trace.
+//! The context of one request: client IP and certificate, time, request id and place in a
+//! distributed trace.
 
 use std::fmt;
 

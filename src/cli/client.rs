@@ -50,6 +50,7 @@ pub enum Client {
         /// Security profile: none or fapi2
         #[arg(long, value_name = "PROFILE", default_value = "none")]
         profile: SecurityProfile,
+
         #[command(flatten)]
         certificate_name: CertificateNameArgs,
 
@@ -94,8 +95,10 @@ pub enum Client {
         #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "true|false", hide_possible_values = true)]
         dpop_bound_access_tokens: Option<bool>,
 
+        /// Security profile: none or fapi2
         #[arg(long, value_name = "PROFILE")]
         profile: Option<SecurityProfile>,
+
         #[command(flatten)]
         certificate_name: CertificateNameArgs,
 

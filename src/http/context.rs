@@ -90,29 +90,29 @@ fn client_certificate(request: &HttpRequest, settings: &Settings) -> ClientCerti
     if !settings.accepts_client_certificates() {
         return ClientCertificate::NONE;
     }
-    let peer = request.peer_addr().map(|peer| peer.ip());
-    let by_proxy = peer.is_none_or(|peer| settings.trusted_proxies.contains(peer));
-    match certificate_header(settings.client_certificate_header) {
-        Some(name) if by_proxy && peer.is_some() => {
-            let lines = |name| {
-                let values = request.headers().get_all(name);
-                values.map(|value| value.as_bytes().to_vec()).collect()
-            };
-            ClientCertificate::forwarded(ForwardedCertificate {
-                header: settings.client_certificate_header,
-                certificate: lines(&name),
-                chain: match settings.client_certificate_header {
-                    CertificateHeader::ClientCert => lines(&CLIENT_CERT_CHAIN),
-                    _ => Vec::new(),
-                },
-            })
-        }
-        _ if by_proxy => ClientCertificate::NONE,
-        _ => request
-            .conn_data::<ClientCertificate>()
-            .cloned()
-            .unwrap_or_default(),
+    let Some(peer) = request.peer_addr() else {
+        return ClientCertificate::NONE;
+    };
+    if !settings.trusted_proxies.contains(peer.ip()) {
+        let of_connection = request.conn_data::<ClientCertificate>();
+        return of_connection.cloned().unwrap_or_default();
     }
+    let header = settings.client_certificate_header;
+    let Some(name) = certificate_header(header) else {
+        return ClientCertificate::NONE;
+    };
+    let lines = |name| {
+        let values = request.headers().get_all(name);
+        values.map(|value| value.as_bytes().to_vec()).collect()
+    };
+    ClientCertificate::forwarded(ForwardedCertificate {
+        header,
+        certificate: lines(&name),
+        chain: match header {
+            CertificateHeader::ClientCert => lines(&CLIENT_CERT_CHAIN),
+            _ => Vec::new(),
+        },
+    })
 }
 
 fn certificate_header(header: CertificateHeader) -> Option<HeaderName> {

@@ -1,5 +1,6 @@
 //! Creates signing keys for the algorithms that resource servers and security profiles ask for,
-//! rotates those that have reached their maximum age, and retires those whose algorithm is no longer used.
+//! rotates those that have reached their maximum age, and retires those whose algorithm is no
+//! longer used.
 
 use std::sync::Arc;
 

@@ -59,7 +59,8 @@ impl HttpClient {
     }
 
     /// Returns the key set at a `jwks_uri` of a client of `account`: the cached one, or one that is
-    /// fetched if none is cached or the cached one does not have the key or certificate that is wanted.
+    /// fetched if none is cached or the cached one does not have the key or certificate that is
+    /// wanted.
     ///
     /// # Errors
     /// [`JwksError`] if no key set is cached and none could be fetched.

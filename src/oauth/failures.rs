@@ -89,7 +89,8 @@ impl AuthorizationServer {
         self.record_refusal(Action::TokenRefused, context, client, target, &reason);
     }
 
-    /// Counts and records that an authenticated client was refused a token for this reason. `target` is the client id, or the id of the API key that was exchanged.
+    /// Counts and records that an authenticated client was refused a token for this reason. `target`
+    /// is the client id, or the id of the API key that was exchanged.
     pub fn record_refused_token(
         &self,
         context: &RequestContext,

@@ -133,18 +133,19 @@ fn actions(user: &CurrentUser, application: &Application, rule: &TrustRuleView) 
     }
 }
 
-/// The rule with this id, if it is the application's.
+/// The application and its trust rule, by their ids.
 async fn find(
     user: &CurrentUser,
-    application: &Application,
-    id: &str,
-) -> Result<TrustRuleView, PageError> {
+    ids: &(String, String),
+) -> Result<(Application, TrustRuleView), PageError> {
+    let (client_id, rule_id) = ids;
+    let application = Application::find(user, client_id).await?;
     let permit = user.may(TrustRulesRead)?;
-    let rule = trust_rule::show(&user.server.store, permit, id).await?;
+    let rule = trust_rule::show(&user.server.store, permit, rule_id).await?;
     if rule.client_id != application.client.client_id {
-        return Err(refusal::not_found("trust rule", id).into());
+        return Err(refusal::not_found("trust rule", rule_id).into());
     }
-    Ok(rule)
+    Ok((application, rule))
 }
 
 /// Disables a trust rule.
@@ -153,8 +154,7 @@ pub async fn disable(
     ids: Path<(String, String)>,
 ) -> Result<HttpResponse, PageError> {
     let permit = user.may(TrustRulesWrite)?;
-    let application = Application::find(&user, &ids.0).await?;
-    let rule = find(&user, &application, &ids.1).await?;
+    let (application, rule) = find(&user, &ids).await?;
     let disabled = trust_rule::disable(&user.server.store, permit, &rule.id).await;
     changed(&user, &application, disabled, "trust-rule-disabled").await
 }
@@ -165,8 +165,7 @@ pub async fn enable(
     ids: Path<(String, String)>,
 ) -> Result<HttpResponse, PageError> {
     let permit = user.may(TrustRulesWrite)?;
-    let application = Application::find(&user, &ids.0).await?;
-    let rule = find(&user, &application, &ids.1).await?;
+    let (application, rule) = find(&user, &ids).await?;
     let enabled = trust_rule::enable(&user.server.store, permit, &rule.id).await;
     changed(&user, &application, enabled, "trust-rule-enabled").await
 }
@@ -191,8 +190,7 @@ pub async fn confirm_delete(
     ids: Path<(String, String)>,
 ) -> Result<HttpResponse, PageError> {
     user.may(TrustRulesWrite)?;
-    let application = Application::find(&user, &ids.0).await?;
-    let rule = find(&user, &application, &ids.1).await?;
+    let (application, rule) = find(&user, &ids).await?;
     let question = html! {
         p { (user.t("trust-rule-delete-text")) }
         dl.facts {
@@ -221,8 +219,7 @@ pub async fn delete(
     ids: Path<(String, String)>,
 ) -> Result<HttpResponse, PageError> {
     let permit = user.may(TrustRulesWrite)?;
-    let application = Application::find(&user, &ids.0).await?;
-    let rule = find(&user, &application, &ids.1).await?;
+    let (application, rule) = find(&user, &ids).await?;
     trust_rule::delete(&user.server.store, permit, &rule.id).await?;
     Ok(done(&user, &path(&application, ""), "trust-rule-deleted"))
 }

@@ -9,8 +9,8 @@ use crate::telemetry::Telemetry;
 /// Reads the settings from the same sources as at the start.
 pub type ReadSettings = Box<dyn Fn() -> Result<Settings, Error> + Send>;
 
-/// Reloads the certificate, the client certificate authorities, the settings and the log filter. Settings that cannot be used change
-/// nothing.
+/// Reloads the certificate, the client certificate authorities, the settings and the log filter.
+/// Settings that cannot be used change nothing.
 pub(super) fn reload(
     server: &AuthorizationServer,
     telemetry: &Telemetry,

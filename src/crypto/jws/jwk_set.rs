@@ -167,8 +167,8 @@ impl TryFrom<Value> for JwkSet {
 }
 
 impl JwkSet {
-    /// Checks a JWK Set that is to be registered: it must have a usable key or a certificate, and no private or
-    /// symmetric key, which would be compromised by sending it.
+    /// Checks a JWK Set that is to be registered: it must have a usable key or a certificate, and no
+    /// private or symmetric key, which would be compromised by sending it.
     ///
     /// # Errors
     /// [`InvalidKey`] with the reason.

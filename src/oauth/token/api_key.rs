@@ -44,8 +44,8 @@ pub(super) async fn authenticate(
 }
 
 /// Checks that an authenticated API key is active at `now`: not expired, its client exists and is
-/// enabled and its security profile allows API keys, and `client_ip`, if given, is allowed. Returns the client, and records the use of the
-/// key.
+/// enabled and its security profile allows API keys, and `client_ip`, if given, is allowed. Returns
+/// the client, and records the use of the key.
 ///
 /// # Errors
 /// [`Rejection::Inactive`] if it is not; [`Rejection::Error`] if neither the cache nor the database
