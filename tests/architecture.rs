@@ -6,8 +6,13 @@ use std::path::Path;
 use crate::support::repository;
 
 /// The items of `http` that the portal may use. The rest of `http` is the API.
-const SHARED_WITH_THE_PORTAL: [&str; 4] =
-    ["context", "extract", "error::LogError", "error::status"];
+const SHARED_WITH_THE_PORTAL: [&str; 5] = [
+    "context",
+    "extract",
+    "error::LogError",
+    "error::status",
+    "route",
+];
 
 /// The words in backquotes.
 fn quoted(text: &str) -> BTreeSet<String> {

@@ -25,7 +25,7 @@ mod observe;
 pub mod openapi;
 mod operation;
 mod operations;
-mod route;
+pub mod route;
 mod schemas;
 mod verify;
 mod well_known;

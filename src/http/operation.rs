@@ -1,11 +1,13 @@
 //! One operation of the HTTP API: its route, its handler, and its description for `/openapi.json`.
 
+use std::rc::Rc;
+
 use actix_web::guard::{Any, Get, Head};
 use actix_web::http::{Method, StatusCode};
-use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Route};
+use actix_web::{FromRequest, Handler, HttpResponse, Route};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::route::{Cors, ErrorFormat, RouteOptions};
+use super::route::{BoxedHandler, Cors, ErrorFormat, RouteOptions, to_boxed};
 use super::{dpop, error};
 use crate::error::{Code, Error};
 use crate::manage::rights::Right;
@@ -312,10 +314,10 @@ fn routes<Args: FromRequest + 'static>(
     base: impl Fn() -> Route + 'static,
     handler: impl ApiHandler<Args>,
 ) -> Box<dyn Fn() -> Route> {
-    let serve = move |request: HttpRequest, arguments: Result<Args, Args::Error>| {
+    let serve: BoxedHandler = Rc::new(move |request, mut payload| {
         let handler = handler.clone();
-        async move {
-            let result = match arguments {
+        Box::pin(async move {
+            let result = match Args::from_request(&request, &mut payload).await {
                 Ok(arguments) => handler.call(arguments).await,
                 Err(error) => Err(extraction_error(&error.into())),
             };
@@ -326,9 +328,9 @@ fn routes<Args: FromRequest + 'static>(
                 }
                 Err(error) => error::response(&request, &error),
             }
-        }
-    };
-    Box::new(move || base().to(serve.clone()))
+        })
+    });
+    Box::new(move || to_boxed(base(), serve.clone()))
 }
 
 /// The error of a request whose path actix cannot read.

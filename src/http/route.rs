@@ -1,11 +1,25 @@
-//! What a route declares beside its handler.
+//! The handler of a route, and what the route declares beside it.
 
-use actix_web::HttpRequest;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use actix_web::dev::Payload;
+use actix_web::{HttpRequest, HttpResponse, Route, web};
 
 use crate::oauth::usage::TimedRoute;
 
 /// The largest request body, in bytes, unless the route declares another.
 const MAX_BODY: usize = 64 * 1024;
+
+/// A handler, with the extraction of its arguments. All have one type, since actix's service of a
+/// route is compiled once for each type of handler.
+pub type BoxedHandler =
+    Rc<dyn Fn(HttpRequest, Payload) -> Pin<Box<dyn Future<Output = HttpResponse>>>>;
+
+/// Makes the handler that of a route.
+pub fn to_boxed(route: Route, handler: BoxedHandler) -> Route {
+    route.to(move |request, payload: web::Payload| handler(request, payload.into_inner()))
+}
 
 /// The shape of error responses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,6 +5,8 @@
 //! (who sent the request, and the form), `page` (the layout), `components` (fields, tables) and
 //! [`language`] (the messages).
 
+use std::rc::Rc;
+
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::guard::{Any, Get, Head};
@@ -49,6 +51,7 @@ mod trust_rules;
 use crate::config::Issuer;
 use crate::error::{Code, Error};
 use crate::http::error::LogError;
+use crate::http::route::{BoxedHandler, to_boxed};
 use crate::manage::AuthorizationServer;
 use application_actions::{Action, confirm, perform};
 use form::Form;
@@ -329,10 +332,8 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    (
-        web::route().guard(Any(Get()).or(Head())).to(handler),
-        "GET, HEAD",
-    )
+    let route = web::route().guard(Any(Get()).or(Head()));
+    (to_boxed(route, boxed(handler)), "GET, HEAD")
 }
 
 /// The route of a form, with the method for `Allow`.
@@ -342,7 +343,29 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    (web::post().to(handler), "POST")
+    (to_boxed(web::post(), boxed(handler)), "POST")
+}
+
+/// Does for all pages what actix would do for the type of each handler.
+fn boxed<F, Args>(handler: F) -> BoxedHandler
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    Rc::new(move |request, mut payload| {
+        let handler = handler.clone();
+        Box::pin(async move {
+            match Args::from_request(&request, &mut payload).await {
+                Ok(arguments) => handler
+                    .call(arguments)
+                    .await
+                    .respond_to(&request)
+                    .map_into_boxed_body(),
+                Err(error) => HttpResponse::from_error(error),
+            }
+        })
+    })
 }
 
 async fn not_found(_: PageContext) -> Result<HttpResponse, PageError> {

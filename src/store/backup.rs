@@ -324,7 +324,7 @@ fn replace(
     attach
         .execute(&mut session.database)
         .map_err(StoreError::from)?;
-    let replaced = transaction(&mut session, |database| {
+    let replaced = transaction(&mut session, &|database| {
         // Locks the writers first, and skips an id of the change feed, so that every node reloads
         // its cache.
         sql(database, "UPDATE main.change_counter SET value = value + 1")?;

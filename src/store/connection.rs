@@ -580,7 +580,7 @@ pub(super) fn bring_up_to_date(
 
 /// Runs pending migrations. Nodes that start at the same time wait for each other.
 pub(super) fn migrate(session: &mut Session) -> Result<(), StoreError> {
-    let migrated = transaction(session, |database| {
+    let migrated = transaction(session, &|database| {
         match database {
             // "KEYWARD" in ASCII.
             Database::Postgres(connection) => {

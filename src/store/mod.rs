@@ -251,7 +251,9 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.hot_path.run(move |session| read(session, &work)).await
+        self.hot_path
+            .run(Box::new(move |session| read(session, &work)))
+            .await
     }
 
     /// Reads a few rows for people and the management API. Statements are cancelled after a
@@ -268,7 +270,7 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         self.management
-            .run(move |session| read(session, &work))
+            .run(Box::new(move |session| read(session, &work)))
             .await
     }
 
@@ -302,11 +304,11 @@ impl Store {
             .ok_or_else(|| Error::unavailable("too many reports at a time"))?;
         let held = (share, turn);
         self.management
-            .run(move |session| {
+            .run(Box::new(move |session| {
                 // Held as long as the statements run, even if the caller no longer waits.
                 let _held = &held;
                 read(session, &work)
-            })
+            }))
             .await
     }
 
@@ -319,7 +321,7 @@ impl Store {
         work: impl Fn(&mut Database) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.follower
-            .with_connection(Instant::now() + TIMEOUT, |session| read(session, &work))
+            .with_connection(Instant::now() + TIMEOUT, &|session| read(session, &work))
     }
 
     /// Runs a tracked write in one transaction, which is committed durably or not at all. A write
@@ -343,8 +345,8 @@ impl Store {
     {
         let store = self.clone();
         self.writers
-            .run(move |session| {
-                let (result, changes) = transaction(session, |database| -> Result<_, E> {
+            .run(Box::new(move |session| {
+                let (result, changes) = transaction(session, &|database| -> Result<_, E> {
                     let newest = changes::lock(database)?;
                     let mut transaction = Transaction {
                         database,
@@ -367,7 +369,7 @@ impl Store {
                     listener(&changes);
                 }
                 Ok(result)
-            })
+            }))
             .await
     }
 
@@ -381,7 +383,7 @@ impl Store {
         work: impl Fn(&mut Database) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.writers
-            .run(move |session| transaction(session, &work))
+            .run(Box::new(move |session| transaction(session, &work)))
             .await
     }
 
@@ -395,7 +397,7 @@ impl Store {
         work: impl Fn(&mut Database) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.writers
-            .with_connection(Instant::now() + TIMEOUT, |session| {
+            .with_connection(Instant::now() + TIMEOUT, &|session| {
                 transaction(session, &work).map_err(|failed| Failed::Retry(failed.into_error()))
             })
     }
@@ -465,7 +467,7 @@ impl<E> Failed<E> {
 
 fn read<T, E: From<StoreError>>(
     session: &mut Session,
-    work: impl Fn(&mut Database) -> Result<T, E>,
+    work: &dyn Fn(&mut Database) -> Result<T, E>,
 ) -> Result<T, Failed<E>> {
     let timeout = session
         .deadline
@@ -476,7 +478,7 @@ fn read<T, E: From<StoreError>>(
         return work(&mut session.database).map_err(|error| Failed::of(session.failure(), error));
     };
     // Within a transaction, since a pooler may run the next statement on another connection.
-    let result = transaction(session, |database| {
+    let result = transaction(session, &|database| {
         deadline::set_statement_timeout(database, timeout)?;
         work(database)
     });
@@ -492,7 +494,7 @@ fn read<T, E: From<StoreError>>(
 /// the snapshot would be from before the lock, and the transaction would be refused.
 fn transaction<T, E: From<StoreError>>(
     session: &mut Session,
-    work: impl FnOnce(&mut Database) -> Result<T, E>,
+    work: &dyn Fn(&mut Database) -> Result<T, E>,
 ) -> Result<T, Failed<E>> {
     let begun = match &mut session.database {
         Database::Postgres(connection) => AnsiTransactionManager::begin_transaction_sql(

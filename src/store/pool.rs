@@ -121,7 +121,7 @@ impl Pool {
     pub(super) fn with_connection<T, E: From<StoreError>>(
         &self,
         deadline: Instant,
-        work: impl Fn(&mut Session) -> Result<T, Failed<E>>,
+        work: &dyn Fn(&mut Session) -> Result<T, Failed<E>>,
     ) -> Result<T, E> {
         let mut tries = 0;
         let mut budget = BUDGET;
@@ -179,10 +179,9 @@ impl Pool {
         }
     }
 
-    pub(super) async fn run<T, E>(
-        &self,
-        work: impl Fn(&mut Session) -> Result<T, Failed<E>> + Send + 'static,
-    ) -> Result<T, E>
+    /// Runs `work` on a thread where it may block. It is boxed, since this code is compiled once for
+    /// each type of `work`.
+    pub(super) async fn run<T, E>(&self, work: Work<T, E>) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
@@ -199,7 +198,7 @@ impl Pool {
         let task = scope.run_blocking(move || {
             // Held as long as the thread runs, even if the caller no longer waits.
             let _permit = permit;
-            pool.with_connection(deadline, work)
+            pool.with_connection(deadline, &work)
         });
         match tokio::time::timeout_at(deadline.into(), task).await {
             Ok(Ok(result)) => result,
@@ -208,6 +207,9 @@ impl Pool {
         }
     }
 }
+
+/// A unit of work on a connection, which may run several times.
+type Work<T, E> = Box<dyn Fn(&mut Session) -> Result<T, Failed<E>> + Send>;
 
 /// The budget for all retries of one unit of work.
 const BUDGET: u32 = 20;
