@@ -133,9 +133,11 @@ async fn check_proof(
     request: &FormRequest,
     header: &DpopHeader,
 ) -> Result<VerifiedProof, Rejection> {
+    let mtls_base_url = server.settings.mtls_base_url.as_ref();
     let target = Target {
         method: "POST".to_owned(),
         url: server.issuer.endpoint("/oauth/token"),
+        alias: mtls_base_url.map(|base| base.endpoint("/oauth/token")),
     };
     let dpop = DpopRequest {
         header,

@@ -38,6 +38,8 @@ pub struct Target {
     pub method: String,
     /// The URL. Its query and fragment are ignored.
     pub url: String,
+    /// Another URL of the same endpoint: the one in `mtls_endpoint_aliases` (RFC 8705 section 5).
+    pub alias: Option<String>,
 }
 
 /// A request with a proof.
