@@ -33,6 +33,9 @@ pub async fn token(
 ) -> Result<IssuedToken, Error> {
     let now = request.context.received_at;
     let grant_type = grant::requested_grant_type(&request.parameters)?;
+    if request.parameters.get("client_assertion").is_some() {
+        dpop::require_nonce(server, dpop, now)?;
+    }
     let mut grant = authorize(server, request, grant_type).await?;
     let proof = bind(server, request, dpop, &mut grant).await?;
     jwt_bearer::complete(server, request, &grant).await?;

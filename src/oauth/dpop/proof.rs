@@ -312,6 +312,20 @@ impl Proof {
     }
 }
 
+/// The nonce of a proof whose signature is not verified yet; the outer `Option` is empty if the text is
+/// not a JWS with readable claims.
+pub fn unverified_nonce(text: &str) -> Option<Option<String>> {
+    #[derive(Deserialize)]
+    struct NonceClaim {
+        nonce: Option<String>,
+    }
+    if text.len() > MAX_LENGTH {
+        return None;
+    }
+    let claims: NonceClaim = Jws::parse(text).ok()?.claims().ok()?;
+    Some(claims.nonce)
+}
+
 /// RFC 7515 section 4.1.9: media types are case-insensitive, and the prefix `application/` is
 /// optional.
 fn is_dpop_type(typ: Option<&str>) -> bool {
