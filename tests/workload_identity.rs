@@ -339,11 +339,22 @@ on_both! {
         for (method, body) in [("GET", Value::Null), ("PATCH", json!({"enabled": true})), ("DELETE", Value::Null)] {
             assert_eq!(ask(method, &format!("/{others}"), &body).status, 404);
         }
+        // Neither by another rule for the issuer, nor by the same one again.
+        let second = world.client("read");
+        for client in [&client, &second] {
+            assert_eq!(ask("POST", "", &new(client)).status, 403, "an issuer that an operator disabled");
+        }
+        assert_eq!(ask("DELETE", &format!("/{id}"), &Value::Null).status, 403);
+        let other = json!({
+            "client_id": client.id, "issuer": "https://other.example",
+            "conditions": [{"claim": "sub", "operator": "exact", "value": "job"}],
+        });
+        assert_eq!(ask("POST", "", &other).status, 201);
         assert_eq!(world.cli(&["trust-rule", "enable", &id])["enabled"], true);
         assert_eq!(ask("DELETE", &format!("/{id}"), &Value::Null).status, 204);
         assert_eq!(ask("GET", &format!("/{id}"), &Value::Null).status, 404);
         // A client has a limited number of rules.
-        for place in 0..20 {
+        for place in 0..19 {
             let condition = format!("repository=acme/{place}");
             rule(&world, &["trust-rule", "create", &client.id, "--trusted-issuer", GITHUB, "--condition", &condition]);
         }

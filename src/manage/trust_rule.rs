@@ -16,7 +16,7 @@ use crate::error::{Error, refusal};
 use crate::oauth::reason::Reason;
 use crate::oauth::trust::{self, Trial};
 use crate::store::audit::Action;
-use crate::store::client::{DisabledBy, could_be_id};
+use crate::store::client::{Client, DisabledBy, could_be_id};
 use crate::store::resource_server;
 pub use crate::store::trust_rule::breadth::BroadCondition;
 use crate::store::trust_rule::breadth::TooBroad;
@@ -126,7 +126,8 @@ impl From<TrustRule> for TrustRuleView {
 /// # Errors
 /// `invalid_request` for an issuer, keys, an audience or conditions that cannot be used, and for
 /// conditions that trust a whole platform; `not_found` for an unknown client; `access_denied` for a
-/// client with more rights than the actor; `conflict` if the client has [`MAX_RULES`].
+/// client with more rights than the actor, and for an issuer of which an operator disabled a rule;
+/// `conflict` if the client has [`MAX_RULES`].
 pub async fn create(
     store: &Arc<Store>,
     permit: Permit<TrustRulesWrite>,
@@ -140,6 +141,7 @@ pub async fn create(
             check_not_own_issuer(transaction.database(), &permit, &new.issuer)?;
             let client = find_editable(transaction.database(), &permit, &new.client_id)?;
             permit.ensure_first_use(transaction)?;
+            check_issuer_allowed(transaction.database(), &permit, &client, &new.issuer)?;
             if trust_rule::of_client(transaction.database(), &client.client_id)?.len() >= MAX_RULES
             {
                 return Err(refusal::trust_rules_full(MAX_RULES));
@@ -167,6 +169,27 @@ pub async fn create(
         })
         .await?;
     Ok((row.into(), broad))
+}
+
+/// Refuses what would undo that an operator disabled the rules of an issuer, such as after its keys
+/// were stolen: another rule of the account for this issuer.
+fn check_issuer_allowed(
+    database: &mut Database,
+    permit: &Permit<TrustRulesWrite>,
+    client: &Client,
+    issuer: &str,
+) -> Result<(), Error> {
+    if permit.is_operator() {
+        return Ok(());
+    }
+    let rules = trust_rule::of_issuer(database, issuer)?;
+    let is_disabled = |rule: &TrustRule| {
+        rule.account_id == client.account_id && rule.disabled_by == Some(DisabledBy::Operator)
+    };
+    if rules.iter().any(is_disabled) {
+        return Err(refusal::trust_issuer_disabled_by_operator());
+    }
+    Ok(())
 }
 
 fn audit_rule(
@@ -458,7 +481,8 @@ pub async fn enable(
 /// Deletes a trust rule: from then on it accepts no JWT. Tokens that it gave before stay active.
 ///
 /// # Errors
-/// `not_found`; `access_denied` for a client with more rights than the actor.
+/// `not_found`; `access_denied` for a client with more rights than the actor, and for a rule that an
+/// operator disabled.
 pub async fn delete(
     store: &Arc<Store>,
     permit: Permit<TrustRulesWrite>,
@@ -468,6 +492,9 @@ pub async fn delete(
     store
         .write(permit.now(), move |transaction| {
             let rule = find_editable_rule(transaction.database(), &permit, &id)?;
+            if rule.disabled_by == Some(DisabledBy::Operator) && !permit.is_operator() {
+                return Err(refusal::trust_issuer_disabled_by_operator());
+            }
             trust_rule::delete(transaction, &rule)?;
             audit_rule(transaction, &permit, Action::TrustRuleDelete, &rule)
         })
