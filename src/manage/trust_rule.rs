@@ -127,7 +127,7 @@ impl From<TrustRule> for TrustRuleView {
 /// `invalid_request` for an issuer, keys, an audience or conditions that cannot be used, and for
 /// conditions that trust a whole platform; `not_found` for an unknown client; `access_denied` for a
 /// client with more rights than the actor, and for an issuer of which an operator disabled a rule;
-/// `conflict` if the client has [`MAX_RULES`].
+/// `invalid_request` for a client whose security profile does not allow workloads; `conflict` if the client has [`MAX_RULES`].
 pub async fn create(
     store: &Arc<Store>,
     permit: Permit<TrustRulesWrite>,
@@ -142,6 +142,7 @@ pub async fn create(
             let client = find_editable(transaction.database(), &permit, &new.client_id)?;
             permit.ensure_first_use(transaction)?;
             check_issuer_allowed(transaction.database(), &permit, &client, &new.issuer)?;
+            check_profile(&client, new.kind)?;
             if trust_rule::of_client(transaction.database(), &client.client_id)?.len() >= MAX_RULES
             {
                 return Err(refusal::trust_rules_full(MAX_RULES));
@@ -190,6 +191,15 @@ fn check_issuer_allowed(
         return Err(refusal::trust_issuer_disabled_by_operator());
     }
     Ok(())
+}
+
+/// Refuses a rule that would accept nothing, since the security profile of the client does not allow
+/// workloads.
+fn check_profile(client: &Client, kind: RuleKind) -> Result<(), Error> {
+    if kind == RuleKind::IdJag || client.profile.allows_workloads() {
+        return Ok(());
+    }
+    Err(refusal::trust_rule_profile(client.profile.as_str()).field("client_id"))
 }
 
 fn audit_rule(

@@ -60,7 +60,7 @@ pub(super) async fn check(
         .map_err(Rejection::from)
         .map_err(failure(true))?;
     let client = enabled_client(server, rule).await.map_err(failure(true))?;
-    check_profile(server, &client, presented_as)
+    check_profile(server, &client, jwt, presented_as)
         .map_err(Rejection::from)
         .map_err(failure(true))?;
     check_audience(server, rule, &jwt.registered.aud, presented_as)
@@ -115,17 +115,24 @@ async fn enabled_client(
 }
 
 /// Checks that the security profile of the client lets a JWT stand for the client's own key. Beside an
-/// ID-JAG the client authenticates itself.
+/// ID-JAG the client authenticates itself, and only the signature algorithm is restricted.
 fn check_profile(
     server: &AuthorizationServer,
     client: &ClientEntry,
+    jwt: &ForeignJwt<'_>,
     presented_as: PresentedAs,
 ) -> Result<(), Reason> {
     let profile = server.security_profile(client);
-    if presented_as == PresentedAs::IdJag || profile.allows_workloads() {
-        Ok(())
-    } else {
-        Err(Reason::profile_workload(profile.as_str()))
+    if presented_as != PresentedAs::IdJag && !profile.allows_workloads() {
+        return Err(Reason::profile_workload(profile.as_str()));
+    }
+    match jwt.jws.accepted_algorithm() {
+        Ok(algorithm) if !profile.allows_algorithm(algorithm) => Err(Reason::profile_algorithm(
+            profile.as_str(),
+            &jwt.jws.header.alg,
+        )),
+        // Any other algorithm is refused with the signature.
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 
