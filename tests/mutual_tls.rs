@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
-use rcgen::{DnType, ExtendedKeyUsagePurpose, SanType, date_time_ymd};
+use rcgen::{DnType, ExtendedKeyUsagePurpose, KeyUsagePurpose, SanType, date_time_ymd};
 use rustls::HandshakeKind;
 use serde_json::{Value, json};
 
@@ -102,6 +102,7 @@ on_both! {
             (Some(root.issue(|params| { named(params); params.not_before = date_time_ymd(2900, 1, 1); })), "certificate_not_begun"),
             (Some(ended.issue(named)), "certificate_chain_ended"),
             (Some(root.issue(purpose(ExtendedKeyUsagePurpose::ServerAuth))), "certificate_wrong_purpose"),
+            (Some(root.issue(|params| { named(params); params.key_usages = vec![KeyUsagePurpose::KeyEncipherment]; })), "certificate_wrong_purpose"),
             (Some(root.issue(|params| { named(params); params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained); })), "certificate_of_authority"),
             (Some(root.issue(|params| params.subject_alt_names = vec![dns("other.example")])), "certificate_wrong_name"),
             (Some(root.issue(|params| params.distinguished_name.push(DnType::CommonName, NAME))), "certificate_wrong_name"),
