@@ -362,6 +362,30 @@ on_both! {
     }
 }
 
+/// Conditions are compared before the signature is verified, so what they read of a JWT is bounded.
+#[test]
+fn a_pattern_is_compared_with_the_beginning_of_an_array() {
+    let world = World::sqlite();
+    let node = world.start();
+    let github = Platform::new(&world, "github", GITHUB, "ES256");
+    let client = world.client("read");
+    let conditions = [
+        "--condition",
+        "repository=acme/app",
+        "--condition",
+        "groups~=ops-*",
+    ];
+    github.rule(&world, &client, &conditions);
+    for (count, expected) in [(100, 200), (1000, 400)] {
+        let mut groups = vec!["dev-team"; count];
+        groups.push("ops-1");
+        let mut claims = github_claims(&node.base);
+        claims["groups"] = json!(groups);
+        let reply = grant(&node, &github.sign(&claims), &[]);
+        assert_eq!(reply.status, expected, "{count}: {}", reply.body);
+    }
+}
+
 #[test]
 fn rules_that_are_too_wide_or_cannot_work_are_refused() {
     let world = World::sqlite();
