@@ -332,6 +332,16 @@ on_both! {
         let id = made.json()["id"].as_str().unwrap().to_owned();
         assert_eq!(ask("GET", "", &Value::Null).json()["items"].as_array().unwrap().len(), 1);
         assert_eq!(ask("GET", &format!("/{id}"), &Value::Null).json()["enabled"], true);
+        // Everybody who has the right for it can disable a rule, not everybody enable it.
+        let strong = rule(&world, &["trust-rule", "create", &powerful.id, "--trusted-issuer", GITHUB, "--condition", "repository=acme/app"]);
+        let stopped = ask("POST", "/disable-issuer", &json!({"issuer": GITHUB}));
+        assert_eq!(stopped.status, 200, "{}", stopped.body);
+        assert!(stopped.json().as_array().unwrap().iter().all(|rule| rule["enabled"] == false), "{}", stopped.body);
+        assert_eq!(ask("PATCH", &format!("/{strong}"), &json!({"enabled": true})).status, 403);
+        assert_eq!(ask("DELETE", &format!("/{strong}"), &Value::Null).status, 403);
+        world.cli(&["trust-rule", "enable", &strong]);
+        assert_eq!(ask("PATCH", &format!("/{strong}"), &json!({"enabled": false})).status, 200);
+        assert_eq!(ask("PATCH", &format!("/{id}"), &json!({"enabled": true})).status, 200);
         // What an operator disabled, and rules of other accounts, are out of reach.
         let others = rule(&world, &["trust-rule", "create", &foreign.id, "--trusted-issuer", GITHUB, "--condition", "repository=globex/app"]);
         world.cli(&["trust-rule", "disable", "--trusted-issuer", GITHUB]);
@@ -351,6 +361,7 @@ on_both! {
         });
         assert_eq!(ask("POST", "", &other).status, 201);
         assert_eq!(world.cli(&["trust-rule", "enable", &id])["enabled"], true);
+        world.cli(&["trust-rule", "delete", &strong]);
         assert_eq!(ask("DELETE", &format!("/{id}"), &Value::Null).status, 204);
         assert_eq!(ask("GET", &format!("/{id}"), &Value::Null).status, 404);
         // A client has a limited number of rules.
