@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::client_assertion::{good_claims, header};
 use crate::support::dpop::{Prover, changed, hash};
 use crate::support::{Client, Node, Reply, World, each_case, eventually, jwt};
 
@@ -665,6 +666,25 @@ on_both! {
         let nonce = challenge(&asked);
         let claims = changed(Prover::claims("GET", URL), &json!({"ath": hash(&token), "nonce": nonce}));
         assert_eq!(verify(&node, &dpop, &[&prover.sign(&claims)]).status, 200);
+        // Libraries repeat the request with the same client assertion, which is not used up yet.
+        let key = jwt::Pair::new("ES256");
+        let jwks = world.file("jwks.json", &json!({"keys": [key.public_jwk("one")]}).to_string());
+        let keyed = world.client_with(&["--scope", "read", "--auth-method", "private_key_jwt", "--jwks", jwks.to_str().unwrap()]);
+        let (header, claims) = (header(&key), good_claims(&node, &keyed.id));
+        let assertion = key.sign(&header, &claims);
+        let with_assertion = |proof: &str| {
+            let body = format!(
+                "grant_type=client_credentials&client_assertion_type={}&client_assertion={assertion}",
+                "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+            );
+            let headers = [("content-type", "application/x-www-form-urlencoded"), ("dpop", proof)];
+            node.post("/oauth/token", &headers, body.as_bytes())
+        };
+        let asked = with_assertion(&with(json!({})));
+        asked.refused(400, "use_dpop_nonce");
+        let nonce = challenge(&asked);
+        assert_eq!(with_assertion(&with(json!({"nonce": nonce}))).status, 200);
+        with_assertion(&with(json!({"nonce": nonce}))).refused(401, "invalid_client");
         // Asking for a nonce is no failure.
         let failures = "SELECT count(*) FROM audit WHERE reason_code = 'dpop_nonce'";
         assert_eq!(world.count(failures), 0);

@@ -3,10 +3,11 @@
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
-use rcgen::{DnType, ExtendedKeyUsagePurpose, SanType, date_time_ymd};
+use rcgen::{DnType, ExtendedKeyUsagePurpose, KeyUsagePurpose, SanType, date_time_ymd};
 use rustls::HandshakeKind;
 use serde_json::{Value, json};
 
+use crate::support::dpop::Prover;
 use crate::support::key_server::KeyServer;
 use crate::support::mutual_tls::{Authority, Identity, TlsClient};
 use crate::support::tools::{Tool, variable};
@@ -101,6 +102,7 @@ on_both! {
             (Some(root.issue(|params| { named(params); params.not_before = date_time_ymd(2900, 1, 1); })), "certificate_not_begun"),
             (Some(ended.issue(named)), "certificate_chain_ended"),
             (Some(root.issue(purpose(ExtendedKeyUsagePurpose::ServerAuth))), "certificate_wrong_purpose"),
+            (Some(root.issue(|params| { named(params); params.key_usages = vec![KeyUsagePurpose::KeyEncipherment]; })), "certificate_wrong_purpose"),
             (Some(root.issue(|params| { named(params); params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained); })), "certificate_of_authority"),
             (Some(root.issue(|params| params.subject_alt_names = vec![dns("other.example")])), "certificate_wrong_name"),
             (Some(root.issue(|params| params.distinguished_name.push(DnType::CommonName, NAME))), "certificate_wrong_name"),
@@ -304,6 +306,23 @@ fn a_certificate_can_be_asked_for_on_one_host_name_alone() {
         .unwrap();
     for method in ["tls_client_auth", "self_signed_tls_client_auth"] {
         assert!(methods.contains(&json!(method)), "{method}");
+    }
+    // A proof is for the URL that the client calls, or for that of the issuer (RFC 9449 section 4.3).
+    let prover = Prover::new("ES256");
+    for (url, expected) in [
+        (format!("{base}/oauth/token"), 200),
+        ("https://auth.localhost:8443/oauth/token".to_owned(), 200),
+        (format!("{base}/oauth/revoke"), 400),
+        ("https://other.localhost:8443/oauth/token".to_owned(), 400),
+    ] {
+        let proof = prover.sign(&Prover::claims("POST", &url));
+        let headers = [
+            ("Content-Type", "application/x-www-form-urlencoded"),
+            ("DPoP", &*proof),
+        ];
+        let fields = format!("grant_type=client_credentials&client_id={}", batch.id);
+        let reply = presenting("mtls.localhost").send("POST", "/oauth/token", &headers, &fields);
+        assert_eq!(reply.status, expected, "{url}: {}", reply.body);
     }
     // There the certificate is not even sent.
     presenting("auth.localhost")

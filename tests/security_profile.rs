@@ -511,3 +511,62 @@ fn earlier_tokens_stay_active() {
         (!node.active(api, &token)).then_some(())
     });
 }
+
+/// Beside an ID-JAG the client authenticates itself, so the profile allows it, if the identity provider
+/// signs it with one of the algorithms of the profile. A rule for workloads would accept nothing.
+#[test]
+fn an_id_jag_is_signed_with_an_algorithm_of_the_profile() {
+    let world = World::sqlite();
+    let bank = KeyClient::fapi2(&world, "ES256", &[]);
+    let node = world.start();
+    for (algorithm, expected) in [("ES256", 200), ("RS256", 400)] {
+        let provider = jwt::Pair::new(algorithm);
+        let issuer = format!("https://{}.example", algorithm.to_lowercase());
+        let keys = json!({"keys": [provider.public_jwk("one")]});
+        let jwks = world.file("provider.json", &keys.to_string());
+        let jwks = jwks.to_str().unwrap();
+        let create = [
+            "trust-rule",
+            "create",
+            &bank.id,
+            "--trusted-issuer",
+            &issuer,
+        ];
+        world.cli(&[&create[..], &["--kind", "id_jag", "--jwks", jwks]].concat());
+        let refused =
+            world.run(&[&create[..], &["--jwks", jwks, "--condition", "sub=job-1"]].concat());
+        let complaint = String::from_utf8(refused.stderr).unwrap();
+        assert!(
+            complaint.contains("does not allow JWTs of other issuers"),
+            "{complaint}"
+        );
+        let reply = eventually("the rule", || {
+            let id_jag = provider.sign(
+                &changed(header(&provider), &json!({"typ": "oauth-id-jag+jwt"})),
+                &json!({
+                    "iss": issuer, "sub": "u1", "aud": node.base, "client_id": bank.id,
+                    "iat": jwt::now(), "exp": jwt::now() + 60, "jti": uuid::Uuid::now_v7().to_string(),
+                }),
+            );
+            let body = form(&[
+                ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+                ("assertion", &id_jag),
+                ("client_assertion_type", TYPE),
+                (
+                    "client_assertion",
+                    &bank.assertion(&node, &json!({}), &json!({})),
+                ),
+            ]);
+            let proof = bank.prover.for_token(&node);
+            let headers = [
+                ("content-type", "application/x-www-form-urlencoded"),
+                ("dpop", &*proof),
+            ];
+            let reply = node.post("/oauth/token", &headers, body.as_bytes());
+            let is_known = reply.status == 200 || !reason(&node, &reply).contains("no trust rule");
+            is_known.then_some(reply)
+        });
+        assert_eq!(reply.status, expected, "{algorithm}: {}", reply.body);
+    }
+    recorded(&world, "profile_algorithm");
+}

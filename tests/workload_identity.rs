@@ -332,6 +332,16 @@ on_both! {
         let id = made.json()["id"].as_str().unwrap().to_owned();
         assert_eq!(ask("GET", "", &Value::Null).json()["items"].as_array().unwrap().len(), 1);
         assert_eq!(ask("GET", &format!("/{id}"), &Value::Null).json()["enabled"], true);
+        // Everybody who has the right for it can disable a rule, not everybody enable it.
+        let strong = rule(&world, &["trust-rule", "create", &powerful.id, "--trusted-issuer", GITHUB, "--condition", "repository=acme/app"]);
+        let stopped = ask("POST", "/disable-issuer", &json!({"issuer": GITHUB}));
+        assert_eq!(stopped.status, 200, "{}", stopped.body);
+        assert!(stopped.json().as_array().unwrap().iter().all(|rule| rule["enabled"] == false), "{}", stopped.body);
+        assert_eq!(ask("PATCH", &format!("/{strong}"), &json!({"enabled": true})).status, 403);
+        assert_eq!(ask("DELETE", &format!("/{strong}"), &Value::Null).status, 403);
+        world.cli(&["trust-rule", "enable", &strong]);
+        assert_eq!(ask("PATCH", &format!("/{strong}"), &json!({"enabled": false})).status, 200);
+        assert_eq!(ask("PATCH", &format!("/{id}"), &json!({"enabled": true})).status, 200);
         // What an operator disabled, and rules of other accounts, are out of reach.
         let others = rule(&world, &["trust-rule", "create", &foreign.id, "--trusted-issuer", GITHUB, "--condition", "repository=globex/app"]);
         world.cli(&["trust-rule", "disable", "--trusted-issuer", GITHUB]);
@@ -339,15 +349,51 @@ on_both! {
         for (method, body) in [("GET", Value::Null), ("PATCH", json!({"enabled": true})), ("DELETE", Value::Null)] {
             assert_eq!(ask(method, &format!("/{others}"), &body).status, 404);
         }
+        // Neither by another rule for the issuer, nor by the same one again.
+        let second = world.client("read");
+        for client in [&client, &second] {
+            assert_eq!(ask("POST", "", &new(client)).status, 403, "an issuer that an operator disabled");
+        }
+        assert_eq!(ask("DELETE", &format!("/{id}"), &Value::Null).status, 403);
+        let other = json!({
+            "client_id": client.id, "issuer": "https://other.example",
+            "conditions": [{"claim": "sub", "operator": "exact", "value": "job"}],
+        });
+        assert_eq!(ask("POST", "", &other).status, 201);
         assert_eq!(world.cli(&["trust-rule", "enable", &id])["enabled"], true);
+        world.cli(&["trust-rule", "delete", &strong]);
         assert_eq!(ask("DELETE", &format!("/{id}"), &Value::Null).status, 204);
         assert_eq!(ask("GET", &format!("/{id}"), &Value::Null).status, 404);
         // A client has a limited number of rules.
-        for place in 0..20 {
+        for place in 0..19 {
             let condition = format!("repository=acme/{place}");
             rule(&world, &["trust-rule", "create", &client.id, "--trusted-issuer", GITHUB, "--condition", &condition]);
         }
         assert_eq!(ask("POST", "", &new(&client)).status, 409);
+    }
+}
+
+/// Conditions are compared before the signature is verified, so what they read of a JWT is bounded.
+#[test]
+fn a_pattern_is_compared_with_the_beginning_of_an_array() {
+    let world = World::sqlite();
+    let node = world.start();
+    let github = Platform::new(&world, "github", GITHUB, "ES256");
+    let client = world.client("read");
+    let conditions = [
+        "--condition",
+        "repository=acme/app",
+        "--condition",
+        "groups~=ops-*",
+    ];
+    github.rule(&world, &client, &conditions);
+    for (count, expected) in [(100, 200), (1000, 400)] {
+        let mut groups = vec!["dev-team"; count];
+        groups.push("ops-1");
+        let mut claims = github_claims(&node.base);
+        claims["groups"] = json!(groups);
+        let reply = grant(&node, &github.sign(&claims), &[]);
+        assert_eq!(reply.status, expected, "{count}: {}", reply.body);
     }
 }
 

@@ -70,6 +70,7 @@ pub enum Client {
     Update {
         client_id: String,
 
+        /// Display name
         #[arg(long)]
         name: Option<String>,
 
@@ -85,9 +86,12 @@ pub enum Client {
         #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "true|false", hide_possible_values = true)]
         introspect: Option<bool>,
 
+        /// Client authentication method: client_secret_basic, client_secret_post, private_key_jwt,
+        /// tls_client_auth or self_signed_tls_client_auth
         #[arg(long, value_name = "METHOD")]
         auth_method: Option<AuthMethod>,
 
+        /// File with the JWK Set that replaces its public keys or certificates (x5c)
         #[arg(long, value_name = "FILE")]
         jwks: Option<PathBuf>,
 

@@ -53,6 +53,8 @@ refusals! {
     // Trust rules.
     trust_rules_full(limit: usize) = Conflict, "A client can have at most {limit} trust rules; delete one first";
     trust_rule_disabled_by_operator() = AccessDenied, "An operator disabled this trust rule, so only an operator can enable it";
+    trust_issuer_disabled_by_operator() = AccessDenied, "An operator disabled a trust rule of the account for this issuer, so only an operator can create another one or delete it";
+    trust_rule_profile(profile: &str) = InvalidRequest, "The client has the security profile {profile}, which does not allow JWTs of other issuers";
     trust_issuer(detail: &str) = InvalidRequest, "The issuer {detail}";
     trust_issuer_own() = InvalidRequest, "The issuer is Keyward itself";
     trust_domain() = InvalidRequest, "The issuer must be a trust domain, such as spiffe://acme.example, without a path";

@@ -61,6 +61,7 @@ pub(super) fn own_target(api: &ApiRequest) -> Target {
     Target {
         method: api.head.method().as_str().to_owned(),
         url: issuer.endpoint(path),
+        alias: None,
     }
 }
 
@@ -125,6 +126,7 @@ fn target(head: &HttpRequest) -> Result<Target, &'static str> {
     Ok(Target {
         method: method.to_owned(),
         url: composed,
+        alias: None,
     })
 }
 

@@ -16,7 +16,7 @@ use crate::error::{Error, refusal};
 use crate::oauth::reason::Reason;
 use crate::oauth::trust::{self, Trial};
 use crate::store::audit::Action;
-use crate::store::client::{DisabledBy, could_be_id};
+use crate::store::client::{Client, DisabledBy, could_be_id};
 use crate::store::resource_server;
 pub use crate::store::trust_rule::breadth::BroadCondition;
 use crate::store::trust_rule::breadth::TooBroad;
@@ -126,7 +126,8 @@ impl From<TrustRule> for TrustRuleView {
 /// # Errors
 /// `invalid_request` for an issuer, keys, an audience or conditions that cannot be used, and for
 /// conditions that trust a whole platform; `not_found` for an unknown client; `access_denied` for a
-/// client with more rights than the actor; `conflict` if the client has [`MAX_RULES`].
+/// client with more rights than the actor, and for an issuer of which an operator disabled a rule;
+/// `invalid_request` for a client whose security profile does not allow workloads; `conflict` if the client has [`MAX_RULES`].
 pub async fn create(
     store: &Arc<Store>,
     permit: Permit<TrustRulesWrite>,
@@ -140,6 +141,8 @@ pub async fn create(
             check_not_own_issuer(transaction.database(), &permit, &new.issuer)?;
             let client = find_editable(transaction.database(), &permit, &new.client_id)?;
             permit.ensure_first_use(transaction)?;
+            check_issuer_allowed(transaction.database(), &permit, &client, &new.issuer)?;
+            check_profile(&client, new.kind)?;
             if trust_rule::of_client(transaction.database(), &client.client_id)?.len() >= MAX_RULES
             {
                 return Err(refusal::trust_rules_full(MAX_RULES));
@@ -167,6 +170,36 @@ pub async fn create(
         })
         .await?;
     Ok((row.into(), broad))
+}
+
+/// Refuses what would undo that an operator disabled the rules of an issuer, such as after its keys
+/// were stolen: another rule of the account for this issuer.
+fn check_issuer_allowed(
+    database: &mut Database,
+    permit: &Permit<TrustRulesWrite>,
+    client: &Client,
+    issuer: &str,
+) -> Result<(), Error> {
+    if permit.is_operator() {
+        return Ok(());
+    }
+    let rules = trust_rule::of_issuer(database, issuer)?;
+    let is_disabled = |rule: &TrustRule| {
+        rule.account_id == client.account_id && rule.disabled_by == Some(DisabledBy::Operator)
+    };
+    if rules.iter().any(is_disabled) {
+        return Err(refusal::trust_issuer_disabled_by_operator());
+    }
+    Ok(())
+}
+
+/// Refuses a rule that would accept nothing, since the security profile of the client does not allow
+/// workloads.
+fn check_profile(client: &Client, kind: RuleKind) -> Result<(), Error> {
+    if kind == RuleKind::IdJag || client.profile.allows_workloads() {
+        return Ok(());
+    }
+    Err(refusal::trust_rule_profile(client.profile.as_str()).field("client_id"))
 }
 
 fn audit_rule(
@@ -366,9 +399,10 @@ fn disabled_by(permit: &Permit<TrustRulesWrite>) -> DisabledBy {
 }
 
 /// Disables a trust rule: from then on it accepts no JWT. Tokens that it gave before stay active.
+/// As for a client, this takes no more than the right itself, so that a leak can be stopped.
 ///
 /// # Errors
-/// `not_found`; `access_denied` for a client with more rights than the actor.
+/// `not_found`.
 pub async fn disable(
     store: &Arc<Store>,
     permit: Permit<TrustRulesWrite>,
@@ -377,7 +411,7 @@ pub async fn disable(
     let id = id.to_owned();
     store
         .write(permit.now(), move |transaction| {
-            let rule = find_editable_rule(transaction.database(), &permit, &id)?;
+            let rule = find_rule(transaction.database(), &permit, &id)?;
             disable_rule(transaction, &permit, rule)
         })
         .await
@@ -399,11 +433,11 @@ fn disable_rule(
     Ok(rule.into())
 }
 
-/// Disables all trust rules for an issuer that the actor can change, such as after its keys were
-/// stolen. Returns the rules of the issuer that the actor can see.
+/// Disables all trust rules for an issuer that the actor can see, such as after its keys were stolen,
+/// and returns them.
 ///
 /// # Errors
-/// `access_denied` for a client with more rights than the actor.
+/// The database did not answer.
 pub async fn disable_issuer(
     store: &Arc<Store>,
     permit: Permit<TrustRulesWrite>,
@@ -418,7 +452,6 @@ pub async fn disable_issuer(
             let mut disabled = Vec::new();
             for rule in trust_rule::of_issuer(transaction.database(), &issuer)? {
                 if permit.can_access(&rule.account_id) {
-                    find_editable(transaction.database(), &permit, &rule.client_id)?;
                     disabled.push(disable_rule(transaction, &permit, rule)?);
                 }
             }
@@ -458,7 +491,8 @@ pub async fn enable(
 /// Deletes a trust rule: from then on it accepts no JWT. Tokens that it gave before stay active.
 ///
 /// # Errors
-/// `not_found`; `access_denied` for a client with more rights than the actor.
+/// `not_found`; `access_denied` for a client with more rights than the actor, and for a rule that an
+/// operator disabled.
 pub async fn delete(
     store: &Arc<Store>,
     permit: Permit<TrustRulesWrite>,
@@ -468,6 +502,9 @@ pub async fn delete(
     store
         .write(permit.now(), move |transaction| {
             let rule = find_editable_rule(transaction.database(), &permit, &id)?;
+            if rule.disabled_by == Some(DisabledBy::Operator) && !permit.is_operator() {
+                return Err(refusal::trust_issuer_disabled_by_operator());
+            }
             trust_rule::delete(transaction, &rule)?;
             audit_rule(transaction, &permit, Action::TrustRuleDelete, &rule)
         })

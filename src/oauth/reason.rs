@@ -172,7 +172,7 @@ reasons! {
     certificate_unknown_authority() = "the client certificate does not chain to a configured certificate authority";
     certificate_chain_ended() = "a certificate above the client certificate has expired";
     certificate_chain_not_begun() = "a certificate above the client certificate is not valid yet";
-    certificate_wrong_purpose() = "the client certificate is not for client authentication (extended key usage)";
+    certificate_wrong_purpose() = "the client certificate is not for client authentication (key usage or extended key usage)";
     certificate_not_valid(detail: &str) = "the client certificate is not valid: {detail}";
     certificate_no_name() = "the client is registered without a name of its certificate";
     certificate_wrong_name(kind: &str, name: &str) = "the client certificate does not have the registered name, {kind} {name}";

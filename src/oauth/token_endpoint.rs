@@ -33,6 +33,9 @@ pub async fn token(
 ) -> Result<IssuedToken, Error> {
     let now = request.context.received_at;
     let grant_type = grant::requested_grant_type(&request.parameters)?;
+    if request.parameters.get("client_assertion").is_some() {
+        dpop::require_nonce(server, dpop, now)?;
+    }
     let mut grant = authorize(server, request, grant_type).await?;
     let proof = bind(server, request, dpop, &mut grant).await?;
     jwt_bearer::complete(server, request, &grant).await?;
@@ -133,9 +136,11 @@ async fn check_proof(
     request: &FormRequest,
     header: &DpopHeader,
 ) -> Result<VerifiedProof, Rejection> {
+    let mtls_base_url = server.settings.mtls_base_url.as_ref();
     let target = Target {
         method: "POST".to_owned(),
         url: server.issuer.endpoint("/oauth/token"),
+        alias: mtls_base_url.map(|base| base.endpoint("/oauth/token")),
     };
     let dpop = DpopRequest {
         header,

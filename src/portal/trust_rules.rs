@@ -124,11 +124,14 @@ fn actions(user: &CurrentUser, application: &Application, rule: &TrustRuleView) 
         let label = html! { (user.t(name)) span.visually_hidden { " " (rule.id) } };
         components::form(user, &action(name), html! { button.small { (label) } })
     };
-    let can_enable = user.is_operator() || rule.disabled_by != Some(DisabledBy::Operator);
+    // What an operator disabled, only an operator can enable or delete.
+    let is_changeable = user.is_operator() || rule.disabled_by != Some(DisabledBy::Operator);
     html! {
         span.buttons {
-            @if rule.enabled { (button("disable")) } @else if can_enable { (button("enable")) }
-            a.button.small href=(user.link(&action("delete"))) { (user.t("delete")) span.visually_hidden { " " (rule.id) } }
+            @if rule.enabled { (button("disable")) } @else if is_changeable { (button("enable")) }
+            @if is_changeable {
+                a.button.small href=(user.link(&action("delete"))) { (user.t("delete")) span.visually_hidden { " " (rule.id) } }
+            }
         }
     }
 }

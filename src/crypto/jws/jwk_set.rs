@@ -195,7 +195,14 @@ impl JwkSet {
         let parsed = JwkSet::try_from(set.clone())?;
         match parsed.why_unusable() {
             Some(reason) if parsed.certificates.is_empty() => {
-                Err(format!("jwks holds no key that can verify an assertion: {reason}").into())
+                let hint = if members.iter().any(|member| member.get("x5c").is_some()) {
+                    "; x5c holds no certificate: its first element must be DER in base64"
+                } else {
+                    ""
+                };
+                let message =
+                    format!("jwks holds no key that can verify an assertion: {reason}{hint}");
+                Err(message.into())
             }
             _ => Ok(()),
         }

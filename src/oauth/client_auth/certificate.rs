@@ -74,6 +74,17 @@ fn check_validity(certificate: &X509Certificate<'_>, now: Timestamp) -> Result<(
     }
 }
 
+/// Whether the key may sign the TLS handshake (RFC 8446 section 4.4.2.4): `digitalSignature` is set if
+/// the certificate restricts the use of its key.
+fn may_sign(certificate: &X509Certificate<'_>) -> bool {
+    match certificate.key_usage() {
+        Ok(Some(usage)) => usage.value.digital_signature(),
+        Ok(None) => true,
+        // Given twice, or unreadable.
+        Err(_) => false,
+    }
+}
+
 /// RFC 8705 section 2.1: the certificate chains to a configured certificate authority, and has the
 /// registered name.
 fn check_authority_and_name(
@@ -88,6 +99,9 @@ fn check_authority_and_name(
         .ok_or_else(Reason::certificate_no_authorities)?;
     if certificate.is_ca() {
         return Err(Reason::certificate_of_authority());
+    }
+    if !may_sign(certificate) {
+        return Err(Reason::certificate_wrong_purpose());
     }
     authorities
         .verify(chain, now)

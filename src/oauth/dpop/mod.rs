@@ -38,6 +38,8 @@ pub struct Target {
     pub method: String,
     /// The URL. Its query and fragment are ignored.
     pub url: String,
+    /// Another URL of the same endpoint: the one in `mtls_endpoint_aliases` (RFC 8705 section 5).
+    pub alias: Option<String>,
 }
 
 /// A request with a proof.
@@ -86,6 +88,37 @@ pub fn check(
     }
 }
 
+/// Asks for a nonce if the proof of a token request must have one and has no valid one (RFC 9449
+/// section 8). All other errors are left to [`check`]. Call it before a client assertion is checked:
+/// libraries repeat the request with the nonce and the same assertion, which must not be used up.
+///
+/// # Errors
+/// `use_dpop_nonce`, with a nonce.
+pub fn require_nonce(
+    server: &AuthorizationServer,
+    header: &DpopHeader,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let DpopHeader::Proof(text) = header else {
+        return Ok(());
+    };
+    if server.settings.dpop_nonce == DpopNonce::Off {
+        return Ok(());
+    }
+    let Some(nonce) = proof::unverified_nonce(text) else {
+        return Ok(());
+    };
+    match nonce_status(server, nonce.as_deref(), now) {
+        NonceStatus::Valid { .. } => Ok(()),
+        NonceStatus::Absent | NonceStatus::Invalid => Err(nonce_challenge(server, now)?),
+    }
+}
+
+fn nonce_status(server: &AuthorizationServer, nonce: Option<&str>, now: Timestamp) -> NonceStatus {
+    let keys = server.signing_keys.sealing_keys();
+    nonce.map_or(NonceStatus::Absent, |nonce| nonce::check(keys, nonce, now))
+}
+
 fn check_proof(
     server: &AuthorizationServer,
     request: &DpopRequest<'_>,
@@ -102,11 +135,7 @@ fn check_proof(
     let proof = Proof::parse(text)?;
     proof.check_target(target)?;
     proof.check_access_token(request.access_token)?;
-    let keys = server.signing_keys.sealing_keys();
-    let status = match proof.nonce() {
-        Some(nonce) => nonce::check(keys, nonce, now),
-        None => NonceStatus::Absent,
-    };
+    let status = nonce_status(server, proof.nonce(), now);
     let required = server.settings.dpop_nonce == DpopNonce::Required;
     let valid_until = proof.check_times(&status, required, now, server.clock.past())?;
     Ok(VerifiedProof {

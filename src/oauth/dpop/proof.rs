@@ -248,11 +248,16 @@ impl Proof {
                 expected: shown(&target.method),
             });
         }
-        if is_same_http_url(&self.claims.htu, &target.url) {
+        let htu = &self.claims.htu;
+        if [Some(&target.url), target.alias.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(|url| is_same_http_url(htu, url))
+        {
             return Ok(());
         }
         Err(ProofError::Url {
-            given: shown_url(&self.claims.htu),
+            given: shown_url(htu),
             expected: shown_url(&target.url),
         })
     }
@@ -305,6 +310,20 @@ impl Proof {
         }
         Ok(valid_until)
     }
+}
+
+/// The nonce of a proof whose signature is not verified yet; the outer `Option` is empty if the text is
+/// not a JWS with readable claims.
+pub fn unverified_nonce(text: &str) -> Option<Option<String>> {
+    #[derive(Deserialize)]
+    struct NonceClaim {
+        nonce: Option<String>,
+    }
+    if text.len() > MAX_LENGTH {
+        return None;
+    }
+    let claims: NonceClaim = Jws::parse(text).ok()?.claims().ok()?;
+    Some(claims.nonce)
 }
 
 /// RFC 7515 section 4.1.9: media types are case-insensitive, and the prefix `application/` is
@@ -504,6 +523,11 @@ mod tests {
             (json!({"htu": "HTTPS://API.EXAMPLE:443/orders"}), None),
             (json!({"htu": "https://api.example/orders?a=b#c"}), None),
             (json!({"htu": "https://api.example/x/../%6frders"}), None),
+            (json!({"htu": "https://mtls.example/orders"}), None),
+            (
+                json!({"htu": "https://mtls.example/tokens"}),
+                Some("dpop_wrong_url"),
+            ),
             (json!({"htm": "POST"}), Some("dpop_wrong_method")),
             (json!({"htm": "get"}), Some("dpop_wrong_method")),
             (json!({"htu": ""}), Some("dpop_wrong_url")),
@@ -536,6 +560,7 @@ mod tests {
             let target = Target {
                 method: "GET".to_owned(),
                 url: format!("{URL}?page=2"),
+                alias: Some("https://mtls.example/orders".to_owned()),
             };
             let found = proof(&changed).check_target(&target).err();
             assert_eq!(found.as_ref().map(code), expected, "{changed}");

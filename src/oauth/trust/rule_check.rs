@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::crypto::jwt::{JwtAudience, TimeClaims, TimeError};
 use crate::oauth::AuthorizationServer;
 use crate::oauth::reason::{Reason, Rejection};
-use crate::store::trust_rule::{RuleKind, TrustRule};
+use crate::store::trust_rule::{Condition, RuleKind, TrustRule};
 
 /// How far in the future a JWT may expire, in seconds. Managed identities of Azure get tokens for a
 /// day and some hours.
@@ -40,11 +40,7 @@ pub(super) async fn check(
     now: Timestamp,
     signatures: &mut Signatures,
 ) -> Result<Arc<ClientEntry>, Failure> {
-    let met = rule
-        .conditions
-        .iter()
-        .filter(|condition| condition.matches(&jwt.claims))
-        .count();
+    let (met, unmet) = compare(rule, &jwt.claims);
     let failure = |is_meant| {
         move |rejection| Failure {
             rejection,
@@ -53,14 +49,14 @@ pub(super) async fn check(
         }
     };
     check_client(rule, jwt)
-        .and_then(|()| check_conditions(rule, &jwt.claims))
+        .and_then(|()| unmet.map_or(Ok(()), Err))
         .map_err(Rejection::from)
         .map_err(failure(false))?;
     check_rule(rule, now)
         .map_err(Rejection::from)
         .map_err(failure(true))?;
     let client = enabled_client(server, rule).await.map_err(failure(true))?;
-    check_profile(server, &client, presented_as)
+    check_profile(server, &client, jwt, presented_as)
         .map_err(Rejection::from)
         .map_err(failure(true))?;
     check_audience(server, rule, &jwt.registered.aud, presented_as)
@@ -85,11 +81,19 @@ fn check_client(rule: &TrustRule, jwt: &ForeignJwt<'_>) -> Result<(), Reason> {
     }
 }
 
-fn check_conditions(rule: &TrustRule, claims: &Map<String, Value>) -> Result<(), Reason> {
-    match rule.conditions.iter().find(|one| !one.matches(claims)) {
-        None => Ok(()),
-        Some(unmet) => Err(Reason::trust_condition_unmet(&rule.id, &unmet.to_string())),
+/// How many conditions the JWT meets, and why it is refused if it does not meet all.
+fn compare(rule: &TrustRule, claims: &Map<String, Value>) -> (usize, Option<Reason>) {
+    let mut met = 0;
+    let mut first_unmet = None;
+    for condition in rule.conditions.iter() {
+        if condition.matches(claims) {
+            met += 1;
+        } else {
+            first_unmet.get_or_insert(condition);
+        }
     }
+    let unmet = |one: &Condition| Reason::trust_condition_unmet(&rule.id, &one.to_string());
+    (met, first_unmet.map(unmet))
 }
 
 fn check_rule(rule: &TrustRule, now: Timestamp) -> Result<(), Reason> {
@@ -115,17 +119,24 @@ async fn enabled_client(
 }
 
 /// Checks that the security profile of the client lets a JWT stand for the client's own key. Beside an
-/// ID-JAG the client authenticates itself.
+/// ID-JAG the client authenticates itself, and only the signature algorithm is restricted.
 fn check_profile(
     server: &AuthorizationServer,
     client: &ClientEntry,
+    jwt: &ForeignJwt<'_>,
     presented_as: PresentedAs,
 ) -> Result<(), Reason> {
     let profile = server.security_profile(client);
-    if presented_as == PresentedAs::IdJag || profile.allows_workloads() {
-        Ok(())
-    } else {
-        Err(Reason::profile_workload(profile.as_str()))
+    if presented_as != PresentedAs::IdJag && !profile.allows_workloads() {
+        return Err(Reason::profile_workload(profile.as_str()));
+    }
+    match jwt.jws.accepted_algorithm() {
+        Ok(algorithm) if !profile.allows_algorithm(algorithm) => Err(Reason::profile_algorithm(
+            profile.as_str(),
+            &jwt.jws.header.alg,
+        )),
+        // Any other algorithm is refused with the signature.
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 

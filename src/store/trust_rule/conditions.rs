@@ -1,7 +1,9 @@
 //! The conditions of a trust rule: which values the claims of a JWT must have.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
+use std::slice;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +23,16 @@ const MAX_VALUE: usize = 512;
 
 /// The maximum length of a claim that a glob is compared with, in bytes.
 const MAX_GLOB_INPUT: usize = 2048;
+
+/// How much of the elements of an array a glob is compared with, in bytes. Nobody has verified the JWT
+/// at this point.
+const MAX_GLOB_ARRAY: usize = 16 * 1024;
+
+/// What the comparison of an element costs beside its length, in bytes.
+const GLOB_OVERHEAD: usize = 16;
+
+/// How many objects are searched for a claim. A path has few readings in an honest JWT.
+const MAX_SEARCHED: usize = 32;
 
 /// How the value of a condition is compared with a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantNames)]
@@ -174,20 +186,25 @@ impl Condition {
 
     /// The claim that satisfies the condition; of an array, the element that does.
     fn accepted_value<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
-        match find(claims, &self.claim)? {
-            Value::Array(elements) => elements.iter().find(|one| self.accepts(one)),
-            value => self.accepts(value).then_some(value),
-        }
-    }
-
-    fn accepts(&self, value: &Value) -> bool {
-        let Some(text) = scalar(value) else {
-            return false;
+        let values = match find(claims, &self.claim)? {
+            Value::Array(elements) => elements.as_slice(),
+            value => slice::from_ref(value),
+        };
+        let accepted = |accepts: &mut dyn FnMut(&str) -> bool| {
+            let mut values = values.iter();
+            values.find(|one| scalar(one).is_some_and(|text| accepts(&text)))
         };
         match self.operator {
-            Operator::Exact => text == self.value,
-            Operator::Prefix => text.starts_with(&self.value),
-            Operator::Glob => glob_matches(&self.value, &text),
+            Operator::Exact => accepted(&mut |text| text == self.value),
+            Operator::Prefix => accepted(&mut |text| text.starts_with(&self.value)),
+            Operator::Glob => {
+                let glob = Glob::new(&self.value);
+                let mut left = MAX_GLOB_ARRAY;
+                accepted(&mut |text| {
+                    left = left.saturating_sub(text.len() + GLOB_OVERHEAD);
+                    left > 0 && glob.matches(text)
+                })
+            }
         }
     }
 
@@ -242,24 +259,35 @@ fn scalar(value: &Value) -> Option<Cow<'_, str>> {
 }
 
 /// The claim at a path. The names of members may contain dots, so a path may be read in several
-/// ways; `None` if more than one of them, or none, leads to a claim.
+/// ways; `None` if more than one of them, or none, leads to a claim, or if there are too many.
 pub fn find<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     let mut found = Vec::new();
-    collect(claims, path, &mut found);
+    let mut searches_left = MAX_SEARCHED;
+    collect(claims, path, &mut found, &mut searches_left);
     match found.as_slice() {
         [one] => Some(one),
         _ => None,
     }
 }
 
-fn collect<'a>(members: &'a Map<String, Value>, path: &str, found: &mut Vec<&'a Value>) {
+fn collect<'a>(
+    members: &'a Map<String, Value>,
+    path: &str,
+    found: &mut Vec<&'a Value>,
+    searches_left: &mut usize,
+) {
+    let Some(left) = searches_left.checked_sub(1) else {
+        found.clear();
+        return;
+    };
+    *searches_left = left;
     found.extend(members.get(path));
     for (dot, _) in path.match_indices('.') {
         if found.len() > 1 {
             return;
         }
         if let Some(Value::Object(inner)) = members.get(&path[..dot]) {
-            collect(inner, &path[dot + 1..], found);
+            collect(inner, &path[dot + 1..], found, searches_left);
         }
     }
 }
@@ -290,40 +318,74 @@ fn elements(pattern: &str) -> Vec<Element> {
     elements
 }
 
-/// Whether the whole text matches the pattern. The cost is bounded by the product of their lengths:
-/// the states of the automaton are followed together, without backtracking.
-fn glob_matches(pattern: &str, text: &str) -> bool {
-    if text.len() > MAX_GLOB_INPUT {
-        return false;
-    }
-    let elements = elements(pattern);
-    let mut reached = vec![false; elements.len() + 1];
-    reached[0] = true;
-    skip_wildcards(&elements, &mut reached);
-    for character in text.chars() {
-        let mut next = vec![false; elements.len() + 1];
-        for (state, element) in elements.iter().enumerate() {
-            if !reached[state] {
-                continue;
-            }
-            match element {
-                Element::Character(own) if *own == character => next[state + 1] = true,
-                Element::Segment if !matches!(character, '/' | ':') => next[state] = true,
-                Element::Any => next[state] = true,
-                Element::Character(_) | Element::Segment => {}
-            }
-        }
-        skip_wildcards(&elements, &mut next);
-        reached = next;
-    }
-    reached[elements.len()]
+/// A pattern as a finite automaton. State `n` is reached when the first `n` elements have matched. All
+/// states are followed together, as bits, without backtracking: the cost for a text is bounded by its
+/// length times that of the pattern, divided by 64.
+struct Glob {
+    elements: usize,
+    /// For each character of the pattern, the states that it leads on from.
+    characters: HashMap<char, Vec<u64>>,
+    /// The states that wait for more of a [`Element::Segment`].
+    segments: Vec<u64>,
+    /// The states that wait for more of an [`Element::Any`].
+    any: Vec<u64>,
 }
 
-/// A wildcard also stands for no characters.
-fn skip_wildcards(elements: &[Element], reached: &mut [bool]) {
-    for (state, element) in elements.iter().enumerate() {
-        if reached[state] && matches!(element, Element::Segment | Element::Any) {
-            reached[state + 1] = true;
+impl Glob {
+    fn new(pattern: &str) -> Self {
+        let elements = elements(pattern);
+        // One state more than there are elements.
+        let none = vec![0; elements.len() / 64 + 1];
+        let mut glob = Glob {
+            elements: elements.len(),
+            characters: HashMap::new(),
+            segments: none.clone(),
+            any: none.clone(),
+        };
+        for (state, element) in elements.iter().enumerate() {
+            let states = match element {
+                Element::Character(own) => {
+                    glob.characters.entry(*own).or_insert_with(|| none.clone())
+                }
+                Element::Segment => &mut glob.segments,
+                Element::Any => &mut glob.any,
+            };
+            states[state / 64] |= 1 << (state % 64);
+        }
+        glob
+    }
+
+    /// Whether the whole text matches.
+    fn matches(&self, text: &str) -> bool {
+        if text.len() > MAX_GLOB_INPUT {
+            return false;
+        }
+        let mut reached = vec![0; self.any.len()];
+        reached[0] = 1;
+        self.skip_wildcards(&mut reached);
+        for character in text.chars() {
+            let is_separator = matches!(character, '/' | ':');
+            let matching = self.characters.get(&character);
+            let mut carry = 0;
+            for (word, states) in reached.iter_mut().enumerate() {
+                let segments = if is_separator { 0 } else { self.segments[word] };
+                let staying = *states & (self.any[word] | segments);
+                let leaving = matching.map_or(0, |matching| *states & matching[word]);
+                *states = staying | (leaving << 1) | carry;
+                carry = leaving >> 63;
+            }
+            self.skip_wildcards(&mut reached);
+        }
+        reached[self.elements / 64] >> (self.elements % 64) & 1 == 1
+    }
+
+    /// A wildcard also stands for no characters. Two of them never follow each other.
+    fn skip_wildcards(&self, reached: &mut [u64]) {
+        let mut carry = 0;
+        for (word, states) in reached.iter_mut().enumerate() {
+            let wildcards = *states & (self.any[word] | self.segments[word]);
+            *states |= (wildcards << 1) | carry;
+            carry = wildcards >> 63;
         }
     }
 }
@@ -502,11 +564,68 @@ mod tests {
             ("[a]", "a", false),
             ("*é*", "caf\u{e9}s", true),
         ] {
-            assert_eq!(glob_matches(pattern, text), matches, "{pattern} {text}");
+            assert_eq!(
+                Glob::new(pattern).matches(text),
+                matches,
+                "{pattern} {text}"
+            );
         }
-        assert!(!glob_matches("**", &"a".repeat(MAX_GLOB_INPUT + 1)));
+        assert!(!Glob::new("**").matches(&"a".repeat(MAX_GLOB_INPUT + 1)));
         let many = "*a".repeat(200);
-        assert!(!glob_matches(&many, &"b".repeat(MAX_GLOB_INPUT)));
+        assert!(!Glob::new(&many).matches(&"b".repeat(MAX_GLOB_INPUT)));
+    }
+
+    /// The states of a pattern of any length take several words.
+    #[test]
+    fn a_glob_may_be_long() {
+        for length in 0..140 {
+            let name = "ab".repeat(length);
+            for (pattern, text, matches) in [
+                (name.clone(), name.clone(), true),
+                (name.clone(), format!("{name}a"), false),
+                (format!("{name}*"), name.clone(), true),
+                (format!("{name}*x"), format!("{name}abcx"), true),
+                (format!("{name}*x"), format!("{name}a/cx"), false),
+                (format!("{name}**x"), format!("{name}a/cx"), true),
+                (format!("**{name}"), format!("z/ab{name}"), true),
+                (
+                    format!("**{name}*{name}"),
+                    format!("{name}{name}{name}"),
+                    true,
+                ),
+                (format!("**{name}c*"), format!("{name}{name}"), false),
+            ] {
+                assert_eq!(
+                    Glob::new(&pattern).matches(&text),
+                    matches,
+                    "{pattern} {text}"
+                );
+            }
+        }
+    }
+
+    /// A JWT whose signature nobody has verified yet must not keep the server busy.
+    #[test]
+    fn what_a_condition_reads_is_bounded() {
+        let glob = Condition::new("groups", Operator::Glob, "ops-*").unwrap();
+        let exact = Condition::new("groups", Operator::Exact, "ops-1").unwrap();
+        for (count, accepted) in [(100, true), (1000, false)] {
+            let mut groups = vec!["dev-team"; count];
+            groups.push("ops-1");
+            let claims = json!({ "groups": groups });
+            let claims = claims.as_object().unwrap();
+            assert_eq!(glob.matches(claims), accepted, "{count}");
+            assert!(exact.matches(claims), "{count}");
+        }
+        // Each object has two readings of the path, of which none leads to a claim.
+        let path = format!("{}x", "a.".repeat(60));
+        let mut nested = json!({});
+        for _ in 0..12 {
+            nested = json!({"a": nested, "a.a": nested});
+        }
+        assert_eq!(find(nested.as_object().unwrap(), &path), None);
+        let deep = json!({"a": {"a": {"a": {"x": 1}}}});
+        assert_eq!(find(deep.as_object().unwrap(), "a.a.a.x"), Some(&json!(1)));
     }
 
     #[test]
