@@ -83,10 +83,9 @@ impl HttpClient {
         &self,
         issuer: &str,
         account: &str,
-        kid: Option<&str>,
+        wanted: Option<WantedKey<'_>>,
     ) -> Result<Arc<JwkSet>, JwksError> {
         let location = Location::Issuer(issuer.to_owned());
-        let wanted = kid.map(WantedKey::Kid);
         self.key_sets.get(&location, account, wanted).await
     }
 }
