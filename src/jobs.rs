@@ -24,6 +24,7 @@ use crate::net::client_authorities::ClientAuthorities;
 use crate::net::connections::Connections;
 use crate::net::tls::Certificate;
 use crate::oauth::AuthorizationServer;
+use crate::span::Scope;
 use crate::store::DatabaseUrl;
 
 mod clocks;
@@ -166,13 +167,15 @@ async fn sweep_connections(connections: Arc<Connections>) -> Result<(), Error> {
 }
 
 async fn reload_certificate(certificate: Arc<Certificate>) -> Result<(), Error> {
-    tokio::task::spawn_blocking(move || certificate.reload_if_changed())
+    Scope::current()
+        .run_blocking(move || certificate.reload_if_changed())
         .await
         .map_err(|error| Error::server_error(error.to_string()))
 }
 
 async fn reload_client_authorities(authorities: Arc<ClientAuthorities>) -> Result<(), Error> {
-    tokio::task::spawn_blocking(move || authorities.reload_if_changed())
+    Scope::current()
+        .run_blocking(move || authorities.reload_if_changed())
         .await
         .map_err(|error| Error::server_error(error.to_string()))
 }

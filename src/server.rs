@@ -19,6 +19,7 @@ use crate::net::listener;
 use crate::net::tls::Certificate;
 use crate::oauth::AuthorizationServer;
 use crate::portal;
+use crate::span::Scope;
 use crate::store::token_records::TokenRecords;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
@@ -220,7 +221,8 @@ async fn open_cache(
     store: Arc<Store>,
     now: Timestamp,
 ) -> Result<(Arc<Cache>, cache::Poller), Error> {
-    tokio::task::spawn_blocking(move || Cache::open(store, now))
+    Scope::current()
+        .run_blocking(move || Cache::open(store, now))
         .await
         .map_err(|error| Error::server_error(error.to_string()))?
         .map_err(Error::from)

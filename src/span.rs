@@ -10,9 +10,11 @@
 
 use std::cell::Cell;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::task::JoinHandle;
+use parking_lot::Mutex;
+use tokio::task::JoinError;
 use tracing::Span;
 
 use crate::credential::random_bytes;
@@ -113,12 +115,27 @@ impl Scope {
         with_ids(self.request, work)
     }
 
-    /// Runs `work` in this scope on a thread where it may block.
-    pub fn spawn_blocking<T: Send + 'static>(
+    /// Runs `work` in this scope on a thread where it may block. It runs to its end even if the
+    /// caller stops waiting.
+    ///
+    /// # Errors
+    /// If `work` panics, or the runtime shuts down before it has begun.
+    #[expect(clippy::disallowed_methods, reason = "the one place that calls it")]
+    pub async fn run_blocking<T: Send + 'static>(
         self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> JoinHandle<T> {
-        tokio::task::spawn_blocking(move || self.in_scope(work))
+    ) -> Result<T, UnfinishedWork> {
+        let result = Arc::new(Mutex::new(None));
+        let filled = result.clone();
+        // Boxed and without a result, since tokio's task is compiled once for each type of closure
+        // and of result: an eighth of all functions were copies of it.
+        let work: Box<dyn FnOnce() + Send> = Box::new(move || {
+            let value = self.in_scope(work);
+            *filled.lock() = Some(value);
+        });
+        let finished = tokio::task::spawn_blocking(work).await;
+        let value = result.lock().take();
+        value.ok_or_else(|| UnfinishedWork(finished.err()))
     }
 
     /// Runs a future in this scope.
@@ -129,6 +146,11 @@ impl Scope {
         }
     }
 }
+
+/// Work on another thread did not finish: it panicked, or the runtime shut down.
+#[derive(Debug, thiserror::Error)]
+#[error("the work on another thread did not finish")]
+pub struct UnfinishedWork(#[source] Option<JoinError>);
 
 /// Runs `work` with these ids, and restores those of before, also if `work` panics.
 fn with_ids<T>(request: Option<CurrentRequest>, work: impl FnOnce() -> T) -> T {
@@ -200,7 +222,7 @@ mod tests {
         let work = async {
             tokio::task::yield_now().await;
             let here = current_id();
-            let there = Scope::child(Span::none).spawn_blocking(current_id).await;
+            let there = Scope::child(Span::none).run_blocking(current_id).await;
             (here, there.unwrap())
         };
         let other = async {

@@ -17,6 +17,7 @@ use crate::crypto::sealing_key::{KEY_FILE, SealingKeyFile};
 use crate::error::Error;
 use crate::manage::signing_key::{LOST_FILE_HELP, opened_keys};
 use crate::net::http_client;
+use crate::span::Scope;
 use crate::store::clock as store_clock;
 use crate::store::security_profile::SecurityProfile;
 use crate::store::signing_key::{self, SigningKey, State, signing_at, signing_with};
@@ -250,7 +251,8 @@ fn check_issuer(issuer: &str, url: &str, document: Outcome) -> Outcome {
 /// Fetches a document of the issuer, or says why it could not be fetched.
 async fn fetch(context: &Context, url: String) -> Outcome {
     let settings = context.settings.clone();
-    tokio::task::spawn_blocking(move || http_client::fetch_unrestricted(&settings, &url))
+    Scope::current()
+        .run_blocking(move || http_client::fetch_unrestricted(&settings, &url))
         .await
         .map_err(|error| error.to_string())?
         .map_err(|error| error.to_string())

@@ -15,6 +15,7 @@ use crate::bootstrap::{self, Bootstrap, FirstOperator};
 use crate::config::Issuer;
 use crate::error::Error;
 use crate::server::{IssuerChange, Listener, Server, Signals};
+use crate::span::Scope;
 use crate::store::{IfMissing, Store};
 use crate::telemetry::Telemetry;
 
@@ -160,7 +161,8 @@ struct Started {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work)
+    Scope::current()
+        .run_blocking(work)
         .await
         .map_err(|error| Error::server_error(error.to_string()))?
 }

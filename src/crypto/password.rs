@@ -276,7 +276,7 @@ impl Passwords {
         let permit = self.permit(caller).await?;
         let memory = self.memory.clone();
         let scope = Scope::child(|| tracing::debug_span!(target: span::TARGET, "hash password"));
-        let task = scope.spawn_blocking(move || {
+        let task = scope.run_blocking(move || {
             // Held as long as the thread runs, even if the caller no longer waits.
             let _permit = permit;
             let mut blocks = memory.lock().pop().unwrap_or_default();

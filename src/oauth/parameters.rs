@@ -89,7 +89,7 @@ impl Parameters {
 /// Decodes a name or a value of `application/x-www-form-urlencoded`. `None` if the result is not
 /// UTF-8. Most values, such as a JWT of a kilobyte, have nothing to decode and are borrowed.
 pub fn form_decode(text: &str) -> Option<Cow<'_, str>> {
-    if !text.contains(['%', '+']) {
+    if memchr::memchr2(b'%', b'+', text.as_bytes()).is_none() {
         return Some(text.into());
     }
     let spaced = text.replace('+', " ");

@@ -196,7 +196,7 @@ impl Pool {
         let scope = Scope::child(
             || tracing::debug_span!(target: span::TARGET, "database", otel.kind = "client"),
         );
-        let task = scope.spawn_blocking(move || {
+        let task = scope.run_blocking(move || {
             // Held as long as the thread runs, even if the caller no longer waits.
             let _permit = permit;
             pool.with_connection(deadline, work)

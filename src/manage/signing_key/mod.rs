@@ -15,6 +15,7 @@ use crate::crypto::sealing_key::SealingKeyFile;
 use crate::error::{Code, Error};
 use crate::oauth::AuthorizationServer;
 use crate::oauth::signing_keys::{SigningKeyPair, public_pem};
+use crate::span::Scope;
 use crate::store::Store;
 use crate::store::audit::{Action, Recorder};
 use crate::store::signing_key::{self, SigningKey, State, signing_at};
@@ -335,6 +336,8 @@ async fn add(
 
 /// Generates a key pair on a thread for blocking work: for RSA this takes long.
 pub(super) async fn generate(algorithm: SignatureAlgorithm) -> Result<SigningKeyPair, Error> {
-    let generated = tokio::task::spawn_blocking(move || SigningKeyPair::generate(algorithm)).await;
+    let generated = Scope::current()
+        .run_blocking(move || SigningKeyPair::generate(algorithm))
+        .await;
     Ok(generated.map_err(|error| Error::server_error(error.to_string()))??)
 }

@@ -402,7 +402,7 @@ impl Fetcher {
         let agent = self.agent.clone();
         let addresses = self.addresses;
         let location = location.clone();
-        let fetched = Scope::current().spawn_blocking(move || {
+        let fetched = Scope::current().run_blocking(move || {
             // Held until the thread is done, even if the task is cancelled.
             let _permits = permits;
             fetch_text(&agent, addresses, &location)
