@@ -61,6 +61,9 @@ pub enum InvalidCertificate {
     /// The header does not have the expected form.
     #[error("the header {0}")]
     Header(&'static str),
+    /// The text is not PEM.
+    #[error("it is not a certificate in PEM")]
+    NotPem,
     /// The bytes are no certificate.
     #[error("it is not an X.509 certificate")]
     NotX509,
@@ -85,6 +88,20 @@ impl CertificateChain {
             thumbprint: thumbprint(leaf),
             certificates,
         })
+    }
+
+    /// The certificates of a PEM text, that of the client first. Anything else in it is ignored.
+    ///
+    /// # Errors
+    /// [`InvalidCertificate`] if it has none, or they cannot be read.
+    pub fn of_pem(text: &str) -> Result<Self, InvalidCertificate> {
+        if text.len() > MAX_HEADER {
+            return Err(InvalidCertificate::TooLarge);
+        }
+        match pem_certificates(text.as_bytes()) {
+            Some(certificates) => CertificateChain::new(certificates),
+            None => Err(InvalidCertificate::NotPem),
+        }
     }
 
     /// The certificate of the client, in DER.
@@ -278,13 +295,15 @@ fn byte_sequence(text: &[u8]) -> Result<CertificateDer<'static>, InvalidCertific
 /// The certificates of a percent-encoded PEM text.
 fn escaped_pem(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidCertificate> {
     let pem: Vec<u8> = percent_decode(text.trim_ascii()).collect();
-    let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
-    match certificates {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(InvalidCertificate::Header(
-            "is not a percent-encoded PEM text",
-        )),
-    }
+    pem_certificates(&pem).ok_or(InvalidCertificate::Header(
+        "is not a percent-encoded PEM text",
+    ))
+}
+
+/// The certificates of a PEM text; none if there are none, or one is malformed.
+fn pem_certificates(text: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
+    let certificates = CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>();
+    certificates.ok().filter(|found| !found.is_empty())
 }
 
 /// The certificates in `Cert` and `Chain` of Envoy's header. It must have one element: with several,

@@ -98,6 +98,7 @@ on_both! {
         ask(None, &[]);
         ask(Some("Basic !"), &[]);
         ask(None, &[("client_secret", "x")]);
+        ask(None, &[("client_id", "spiffe://acme.example/batch")]);
         node.token_reply(&Client { id: "nobody".into(), ..client.clone() }, &[]);
         node.token_reply(&Client { secret: "wrong".into(), ..client.clone() }, &[]);
         node.token_reply(&Client { secret: other.secret.clone(), ..client.clone() }, &[]);
@@ -168,7 +169,7 @@ on_both! {
             ),
         ];
         let codes = [
-            "assertion_used", "assertion_not_a_jwt", "assertion_algorithm", "assertion_no_fitting_key", "assertion_wrong_signature",
+            "certificate_missing", "assertion_used", "assertion_not_a_jwt", "assertion_algorithm", "assertion_no_fitting_key", "assertion_wrong_signature",
             "assertion_wrong_client", "assertion_ended", "assertion_too_long", "assertion_not_begun", "assertion_unreadable",
             "no_initial_token", "no_registration_token", "not_a_token", "not_a_key", "token_revoked", "key_ended", "owner_disabled",
         ];

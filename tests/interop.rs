@@ -5,7 +5,8 @@ use std::process::Command;
 use oauth2::{ClientId, ClientSecret, Scope, TokenResponse};
 use serde_json::json;
 
-use crate::support::tools::{self, Tool, variable};
+use crate::support::mutual_tls::{Authority, Identity, start_asking};
+use crate::support::tools::{self, Tool};
 use crate::support::{Client, World, jwt, repository};
 
 /// Runs a script with the URLs and credentials that it may need in its environment.
@@ -209,6 +210,74 @@ fn requests_oauth2client_follows_the_profile_fapi2() {
     fapi2(tools::python("requests_oauth2client_fapi2.py"));
 }
 
+/// A node that serves TLS at `https://127.0.0.1`, and asks for client certificates at
+/// `https://localhost`, with a client for each method of RFC 8705. One for all languages.
+#[test]
+fn libraries_authenticate_by_certificate() {
+    needs!(Tool::Python, Tool::Node, Tool::Java, Tool::Go);
+    let world = World::sqlite();
+    let authority = Authority::root("Clients");
+    world.file("client-ca.pem", &authority.pem());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let issuer = format!("https://127.0.0.1:{port}");
+    let node = start_asking(
+        &world,
+        &[
+            "--listen",
+            &format!("127.0.0.1:{port}"),
+            "--issuer",
+            &issuer,
+            "--mtls-base-url",
+            &format!("https://localhost:{port}"),
+            "--tls-client-ca",
+            "client-ca.pem",
+        ],
+    );
+    let name = "batch.acme.example";
+    let issued = authority.issue(|params| {
+        params.subject_alt_names = vec![rcgen::SanType::DnsName(name.try_into().unwrap())];
+    });
+    let own = Identity::self_signed(|_| {});
+    issued.write(&world, "issued");
+    own.write(&world, "own");
+    let jwks = world.file("own.json", &json!({"keys": [own.jwk()]}).to_string());
+    let by_name = ["--tls-client-auth-san-dns", name];
+    let by_jwks = ["--jwks", jwks.to_str().unwrap()];
+    let client = |method: &str, flags: &[&str]| {
+        let fixed = ["--scope", "read", "--auth-method", method];
+        world.client_with(&[&fixed, flags].concat()).id
+    };
+    let issued_client = client("tls_client_auth", &by_name);
+    let own_client = client("self_signed_tls_client_auth", &by_jwks);
+    let at = |file: &str| world.folder.join(file);
+    for mut command in [
+        tools::python("mutual_tls.py"),
+        tools::node("openid_client_mutual_tls.mjs"),
+        tools::java("MutualTls.java"),
+        tools::go(&repository("tests/interop/go_mutual_tls")),
+    ] {
+        command
+            .env("ISSUER", &issuer)
+            .env("CA_FILE", at("cert.pem"))
+            .env("ISSUED_CLIENT_ID", &issued_client)
+            .env("ISSUED_CERTIFICATE", at("issued.pem"))
+            .env("ISSUED_KEY", at("issued.key"))
+            .env("OWN_CLIENT_ID", &own_client)
+            .env("OWN_CERTIFICATE", at("own.pem"))
+            .env("OWN_KEY", at("own.key"));
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "{command:?}:\n{said}{}",
+            node.logs()
+        );
+    }
+}
+
 #[test]
 fn jose_verifies_offline() {
     needs!(Tool::Node);
@@ -287,12 +356,7 @@ fn spring_security_and_nimbus_work_with_keyward() {
             "1",
         ]);
         let node = world.start_with(&["--assertion-for-token-endpoint", setting]);
-        let jars = std::path::Path::new(&variable("TEST_JAVA_DIR")).join("*");
-        let mut java = Command::new("java");
-        java.arg("-cp")
-            .arg(jars)
-            .arg(repository("tests/interop/java/SpringSecurity.java"));
-        let output = java
+        let output = tools::java("SpringSecurity.java")
             .env("ISSUER", &node.base)
             .env("CLIENT_ID", &client.id)
             .env("CLIENT_SECRET", &client.secret)

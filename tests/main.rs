@@ -71,3 +71,4 @@ mod traffic;
 mod units;
 mod verify;
 mod workload_identity;
+mod x509_svid;

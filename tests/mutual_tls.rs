@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::dpop::Prover;
 use crate::support::key_server::KeyServer;
-use crate::support::mutual_tls::{Authority, Identity, TlsClient};
+use crate::support::mutual_tls::{Authority, Identity, TlsClient, start_asking};
 use crate::support::tools::{Tool, variable};
 use crate::support::{Client, Node, Reply, World, each_case, eventually, jwt};
 
@@ -18,22 +18,11 @@ const NAME: &str = "batch.acme.example";
 
 /// A node with TLS of its own that asks for client certificates, and trusts `authority`.
 fn start(world: &World, authority: &Authority, flags: &[&str]) -> Node {
-    let names = ["127.0.0.1", "auth.localhost", "mtls.localhost"];
-    let certified = rcgen::generate_simple_self_signed(names.map(str::to_owned)).unwrap();
-    world.file("key.pem", &certified.signing_key.serialize_pem());
-    world.file("cert.pem", &certified.cert.pem());
     world.file("client-ca.pem", &authority.pem());
-    let own = [
-        "--tls-cert",
-        "cert.pem",
-        "--tls-key",
-        "key.pem",
-        "--tls-client-certificate",
-        "on",
-        "--tls-client-ca",
-        "client-ca.pem",
-    ];
-    world.start_with(&[&own, flags].concat())
+    start_asking(
+        world,
+        &[&["--tls-client-ca", "client-ca.pem"], flags].concat(),
+    )
 }
 
 /// A client that authenticates by a certificate of an authority, with this name.

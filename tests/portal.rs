@@ -9,6 +9,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use serde_json::{Value, json};
 
+use crate::support::mutual_tls::Authority;
 use crate::support::proxy::Proxy;
 use crate::support::tools::{self, Tool, variable};
 use crate::support::{Backend, EmptyWorld, Node, World, repository};
@@ -82,7 +83,18 @@ fn prepare(world: &World) -> Value {
         .filter(|line| !line.starts_with([' ', '#', '*']))
         .filter_map(|line| Some(line.split_once(" = ")?.0))
         .collect();
+    let spiffe_id = "spiffe://acme.example/ns/payments/sa/batch";
+    let authority = Authority::root("SPIFFE");
+    let svid = authority.issue(|params| {
+        params.subject_alt_names = vec![rcgen::SanType::URI(spiffe_id.try_into().unwrap())];
+        params.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
+    });
     json!({
+        "svid": {
+            "spiffe_id": spiffe_id,
+            "bundle": json!({"keys": [authority.bundle_key()]}).to_string(),
+            "certificate": svid.pem(),
+        },
         "messages": messages,
         "password": PASSWORD,
         "account": account,

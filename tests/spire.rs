@@ -1,12 +1,14 @@
-//! JWT-SVIDs of a real SPIRE: a server, an agent, and a workload that fetches its SVID.
+//! JWT-SVIDs and X.509-SVIDs of a real SPIRE: a server, an agent, and a workload that fetches its
+//! SVIDs.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::support::mutual_tls::start_asking;
 use crate::support::tools::{Tool, variable};
-use crate::support::{World, eventually};
+use crate::support::{World, eventually, jwt};
 
 const SPIFFE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -154,6 +156,19 @@ plugins {{
     }
 }
 
+impl Spire {
+    /// The X.509-SVID of the workload, in the files `svid.0.pem` and `svid.0.key` of the returned folder.
+    fn x509_svid(&self) -> PathBuf {
+        let folder = self.folder.join("svid");
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.to_str().unwrap();
+        eventually("the X.509-SVID", || {
+            self.ask("spire-agent", &["api", "fetch", "x509", "-write", path])
+        });
+        folder
+    }
+}
+
 fn user_id() -> String {
     let output = Command::new("id").arg("-u").output().unwrap();
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
@@ -175,7 +190,7 @@ fn a_workload_authenticates_with_its_jwt_svid() {
         let reply = node.form("/oauth/token", None, fields);
         assert_eq!(reply.status, 200, "{} {}", reply.body, node.logs());
         let token = reply.json()["access_token"].as_str().unwrap().to_owned();
-        crate::support::jwt::claims(&token)["client_id"].clone()
+        jwt::claims(&token)["client_id"].clone()
     };
     let as_client = [
         ("grant_type", "client_credentials"),
@@ -197,4 +212,53 @@ fn a_workload_authenticates_with_its_jwt_svid() {
     let fields = [("grant_type", JWT_BEARER), ("assertion", &*forged)];
     node.form("/oauth/token", None, &fields)
         .refused(400, "invalid_grant");
+}
+
+#[test]
+fn a_workload_authenticates_with_its_x509_svid() {
+    needs!(Tool::Spire);
+    let world = World::sqlite();
+    let node = start_asking(&world, &[]);
+    let spire = Spire::start(&world, "one");
+    let bundle = world.file("bundle.json", &spire.bundle());
+    let client = world.client("read");
+    let flags = ["--preset", "spiffe-x509", "--spiffe-id", WORKLOAD, "--jwks"];
+    let create = ["trust-rule", "create", &client.id];
+    world.cli(&[&create[..], &flags, &[bundle.to_str().unwrap()]].concat());
+    // The TLS client is curl, with the files as the agent wrote them.
+    let ask = |svid: &Path| -> Value {
+        let address = format!("{}/oauth/token", node.base.replace("http://", "https://"));
+        let client_id = format!("client_id={WORKLOAD}");
+        let output = Command::new("curl")
+            .args(["-sS", "--cacert"])
+            .arg(world.folder.join("cert.pem"))
+            .arg("--cert")
+            .arg(svid.join("svid.0.pem"))
+            .arg("--key")
+            .arg(svid.join("svid.0.key"))
+            .args(["-d", "grant_type=client_credentials"])
+            .args(["--data-urlencode", &client_id, &address])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let svid = spire.x509_svid();
+    let reply = ask(&svid);
+    let token = reply["access_token"].as_str();
+    assert!(token.is_some(), "{reply} {}", node.logs());
+    assert_eq!(jwt::claims(token.unwrap())["client_id"], client.id);
+    let certificate = svid.join("svid.0.pem");
+    let tested = world.cli(&[
+        "trust-rule",
+        "test",
+        "--certificate-file",
+        certificate.to_str().unwrap(),
+    ]);
+    assert_eq!(tested["claims"]["sub"], WORKLOAD);
+    // The same names, by the certificate authority of another trust domain.
+    let foreign = Spire::start(&world, "two");
+    assert_eq!(ask(&foreign.x509_svid())["error"], "invalid_client");
+    assert!(node.logs().contains("does not chain to the trust bundle"));
 }

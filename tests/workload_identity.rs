@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::dpop::changed;
 use crate::support::key_server::{Answer, KeyServer};
-use crate::support::{Client, Node, Reply, World, each_case, eventually, jwt, within};
+use crate::support::{Client, Node, Reply, World, documented, each_case, eventually, jwt, within};
 
 const BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const SPIFFE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe";
@@ -1362,16 +1362,4 @@ fn the_commands_of_the_documentation_work() {
             assert_eq!(issued["client_id"], client.id, "{command}");
         }
     }
-}
-
-/// The commands of a page that begin with `start`, each on one line.
-fn documented(page: &str, start: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(crate::support::repository(page)).unwrap();
-    let joined = text.replace("\\\n", " ");
-    joined
-        .lines()
-        .filter_map(|line| line.strip_prefix("    "))
-        .filter(|line| line.starts_with(start))
-        .map(str::to_owned)
-        .collect()
 }

@@ -11,12 +11,12 @@ use crate::error::Error;
 use crate::manage::actor::{TrustRulesRead, TrustRulesWrite};
 use crate::manage::trust_preset::{self, Preset, WorkloadName};
 use crate::manage::trust_rule::{
-    self, Condition, NewTrustRule, RuleKind, RuleTrial, TrustRuleView, TrustTest,
+    self, Condition, NewTrustRule, RuleKind, RuleTrial, TestedCredential, TrustRuleView, TrustTest,
 };
 
 #[derive(Subcommand)]
 pub enum TrustRule {
-    /// Create a trust rule: workloads with a matching JWT act as the client
+    /// Create a trust rule: workloads with a matching JWT or X.509-SVID act as the client
     Create(Box<Create>),
     /// List trust rules
     List {
@@ -26,17 +26,22 @@ pub enum TrustRule {
     },
     /// Show a trust rule
     Show { id: String },
-    /// Disable a trust rule, or all rules for an issuer: they accept no JWT any more
+    /// Disable a trust rule, or all rules for an issuer: they accept nothing any more
     Disable(DisableTarget),
     /// Re-enable a disabled trust rule
     Enable { id: String },
     /// Delete a trust rule; tokens that it gave stay active
     Delete { id: String },
-    /// Try a JWT out: show which rule accepts it, or why none does
+    /// Try a JWT or a certificate out: show which rule accepts it, or why none does
     Test {
         /// File with the JWT; `-` reads it from standard input
         #[arg(long, value_name = "FILE", default_value = "-")]
         token_file: PathBuf,
+
+        /// File with an X.509-SVID in PEM, and the certificates between it and the bundle, instead of
+        /// a JWT
+        #[arg(long, value_name = "FILE", conflicts_with = "token_file")]
+        certificate_file: Option<PathBuf>,
     },
 }
 
@@ -45,7 +50,8 @@ pub struct Create {
     /// Client that a matching workload acts as
     client_id: String,
 
-    /// Accept JWTs of workloads, which act as the client, or ID-JAGs of users, which the client presents
+    /// Accept JWTs or X.509-SVIDs of workloads, which act as the client, or ID-JAGs of users, which the
+    /// client presents
     #[arg(long, value_name = "KIND", default_value = RuleKind::Workload.as_str(), value_parser = clap::builder::PossibleValuesParser::new(RuleKind::NAMES))]
     kind: String,
 
@@ -60,11 +66,12 @@ pub struct Create {
     #[arg(long, value_name = "URL", required_unless_present = "preset")]
     trusted_issuer: Option<String>,
 
-    /// File with the issuer's JWK Set, for an issuer that cannot be reached
+    /// File with the issuer's JWK Set, for an issuer that cannot be reached, or with the bundle of a trust
+    /// domain
     #[arg(long, value_name = "FILE", conflicts_with = "jwks_uri")]
     jwks: Option<PathBuf>,
 
-    /// URL of the issuer's JWK Set [default: what its discovery document names]
+    /// URL of the issuer's JWK Set [default: what its discovery document names], or of a bundle endpoint
     #[arg(long, value_name = "URL")]
     jwks_uri: Option<String>,
 
@@ -116,7 +123,7 @@ struct Workload {
     #[arg(long, value_name = "NAME")]
     service_account: Option<String>,
 
-    /// spiffe: the SPIFFE ID
+    /// spiffe, spiffe-x509: the SPIFFE ID
     #[arg(long, value_name = "URI")]
     spiffe_id: Option<String>,
 
@@ -227,11 +234,23 @@ impl TrustRule {
                 trust_rule::delete(&store, operator.may(TrustRulesWrite)?, &id).await?;
                 Ok(Output::done(format!("Deleted the trust rule {id}")))
             }
-            TrustRule::Test { token_file } => {
-                let jwt = read_file_or_stdin(&token_file)?;
+            TrustRule::Test {
+                token_file,
+                certificate_file,
+            } => {
+                let text = match &certificate_file {
+                    Some(file) => read_text_file(file)?,
+                    None => read_file_or_stdin(&token_file)?,
+                };
+                let credential = match certificate_file {
+                    Some(_) => TestedCredential::Certificate(&text),
+                    None => TestedCredential::Jwt(&text),
+                };
                 let server = context.authorization_server().await?;
                 let permit = operator.may(TrustRulesRead)?;
-                Ok(tested(&trust_rule::test(&server, permit, &jwt).await?))
+                Ok(tested(
+                    &trust_rule::test(&server, permit, credential).await?,
+                ))
             }
         }
     }
@@ -246,6 +265,14 @@ fn state(rule: &TrustRuleView) -> String {
     match rule.disabled_by {
         None => "enabled".to_owned(),
         Some(by) => format!("disabled by {}", by.as_str()),
+    }
+}
+
+fn audience(rule: &TrustRuleView) -> &str {
+    match (&rule.audience, rule.kind) {
+        (Some(audience), _) => audience,
+        (None, RuleKind::SpiffeX509) => "none",
+        (None, RuleKind::Workload | RuleKind::IdJag) => "the issuer identifier of Keyward",
     }
 }
 
@@ -286,12 +313,7 @@ fn shown(rule: &TrustRuleView) -> Output {
         ("client_id", rule.client_id.clone()),
         ("issuer", rule.issuer.clone()),
         ("keys", keys.to_owned()),
-        (
-            "audience",
-            rule.audience
-                .clone()
-                .unwrap_or_else(|| "the issuer identifier of Keyward".to_owned()),
-        ),
+        ("audience", audience(rule).to_owned()),
         ("conditions", conditions(rule)),
         ("single_use", rule.single_use.to_string()),
         ("state", state(rule)),
@@ -304,7 +326,7 @@ fn shown(rule: &TrustRuleView) -> Output {
     Output::new(rule, lines.join("\n"))
 }
 
-/// The exit status is 1 if no rule accepts the JWT.
+/// The exit status is 1 if no rule accepts the credential.
 fn tested(test: &TrustTest) -> Output {
     let line = |rule: &RuleTrial| match &rule.reason {
         None => format!(

@@ -65,6 +65,9 @@ refusals! {
     trust_audience(limit: usize) = InvalidRequest, "The audience must have 1 to {limit} visible ASCII characters";
     trust_id_jag_issuer() = InvalidRequest, "The issuer of ID-JAGs must be an https URL";
     trust_id_jag_audience() = InvalidRequest, "The audience of ID-JAGs is the issuer identifier of Keyward, and cannot be set";
+    trust_svid_audience() = InvalidRequest, "An X.509-SVID has no audience, so the rule cannot have one";
+    trust_svid_single_use() = InvalidRequest, "An X.509-SVID is presented for as long as it is valid, so it cannot be accepted only once";
+    trust_svid_condition(claim: &str) = InvalidRequest, "A condition for X.509-SVIDs is on sub, which is the SPIFFE ID, and not on {claim}";
     trust_conditions(detail: &str) = InvalidRequest, "{detail}";
     trust_no_identity(detail: &str) = InvalidRequest, "Too broad: {detail}";
     trust_shared_issuer(issuer: &str, forms: &str) = InvalidRequest, "Too broad: {issuer} issues tokens to all of its customers, and the conditions do not confine the rule to one of them: add one of {forms}";

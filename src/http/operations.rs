@@ -484,7 +484,7 @@ fn management_of_trust_rules() -> Vec<Op> {
         Op::post(
             "/api/v1/trust-rules",
             "createTrustRule",
-            "Create a trust rule: workloads with a matching JWT act as the client",
+            "Create a trust rule: workloads with a matching JWT or X.509-SVID act as the client",
             trust_rules::create,
         )
         .json::<trust_rules::CreateTrustRule>()
@@ -493,10 +493,10 @@ fn management_of_trust_rules() -> Vec<Op> {
         Op::post(
             "/api/v1/trust-rules/test",
             "testTrustRules",
-            "Try a JWT out: which trust rule accepts it, or why none does",
+            "Try a JWT or a certificate out: which trust rule accepts it, or why none does",
             trust_rules::test,
         )
-        .json::<trust_rules::PresentedJwt>()
+        .json::<trust_rules::PresentedCredential>()
         .returns::<TrustTest>(200, "What each trust rule for its issuer says")
         .requires(Right::TrustRulesRead),
         Op::post(

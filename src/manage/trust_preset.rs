@@ -8,7 +8,7 @@ use super::invalid;
 use super::trust_rule::{Condition, NewTrustRule, Operator, RuleKind};
 use crate::error::{Error, refusal};
 
-/// A platform that gives its workloads JWTs.
+/// A platform that gives its workloads JWTs or certificates.
 #[derive(
     Clone,
     Copy,
@@ -30,6 +30,8 @@ pub enum Preset {
     Kubernetes,
     /// SPIFFE JWT-SVIDs.
     Spiffe,
+    /// SPIFFE X.509-SVIDs.
+    SpiffeX509,
     /// AWS IAM roles, by outbound identity federation.
     Aws,
     /// Google Cloud service accounts.
@@ -56,7 +58,7 @@ impl Preset {
             Preset::GithubActions => &["repository"],
             Preset::Gitlab => &["project"],
             Preset::Kubernetes => &["namespace", "service_account"],
-            Preset::Spiffe => &["spiffe_id"],
+            Preset::Spiffe | Preset::SpiffeX509 => &["spiffe_id"],
             Preset::Aws => &["role_arn"],
             Preset::Gcp => &["service_account"],
             Preset::Azure => &["tenant", "object_id"],
@@ -78,7 +80,7 @@ impl Preset {
             Preset::GithubActions => "https://token.actions.githubusercontent.com",
             Preset::Gitlab => "https://gitlab.com",
             Preset::Kubernetes => "https://kubernetes.default.svc.cluster.local",
-            Preset::Spiffe => "spiffe://acme.example",
+            Preset::Spiffe | Preset::SpiffeX509 => "spiffe://acme.example",
             Preset::Aws => "https://0b2cd5a3.tokens.sts.global.api.aws",
             Preset::Gcp => "https://accounts.google.com",
             Preset::Azure => {
@@ -87,12 +89,20 @@ impl Preset {
         }
     }
 
+    /// The kind of the rules that the preset makes.
+    pub fn rule_kind(self) -> RuleKind {
+        match self {
+            Preset::SpiffeX509 => RuleKind::SpiffeX509,
+            _ => RuleKind::Workload,
+        }
+    }
+
     /// The issuer that the preset fills in; none if each customer of the platform has its own.
     pub fn default_issuer(self, name: &WorkloadName) -> Option<String> {
         let shared = match self {
             Preset::GithubActions | Preset::Gitlab | Preset::Gcp => self.example_issuer(),
             Preset::Kubernetes | Preset::Aws => return None,
-            Preset::Spiffe => {
+            Preset::Spiffe | Preset::SpiffeX509 => {
                 let id = name.spiffe_id.as_deref()?;
                 return crate::oauth::trust::trust_domain(id).map(str::to_owned);
             }
@@ -132,7 +142,7 @@ pub struct WorkloadName {
     pub object_id: Option<String>,
 }
 
-/// Fills the issuer of a rule, unless it has one, and adds the conditions for the workload before
+/// Sets the kind of a rule, fills its issuer, unless it has one, and adds the conditions for the workload before
 /// the rule's own ones.
 ///
 /// # Errors
@@ -142,8 +152,15 @@ pub fn apply(
     name: WorkloadName,
     rule: NewTrustRule,
 ) -> Result<NewTrustRule, Error> {
-    if rule.kind != RuleKind::Workload {
-        return Err(invalid("Presets are for workloads, and not for ID-JAGs").field("preset"));
+    let kind = preset.rule_kind();
+    match rule.kind {
+        RuleKind::IdJag => {
+            return Err(invalid("Presets are for workloads, and not for ID-JAGs").field("preset"));
+        }
+        RuleKind::SpiffeX509 if kind != RuleKind::SpiffeX509 => {
+            return Err(invalid("The preset is for JWTs, and not for X.509-SVIDs").field("preset"));
+        }
+        RuleKind::SpiffeX509 | RuleKind::Workload => {}
     }
     let default_issuer = preset.default_issuer(&name);
     let mut form = Form {
@@ -155,7 +172,7 @@ pub fn apply(
         Preset::GithubActions => form.github()?,
         Preset::Gitlab => form.gitlab()?,
         Preset::Kubernetes => form.kubernetes()?,
-        Preset::Spiffe => form.spiffe()?,
+        Preset::Spiffe | Preset::SpiffeX509 => form.spiffe()?,
         Preset::Aws => form.aws()?,
         Preset::Gcp => form.gcp()?,
         Preset::Azure => form.azure()?,
@@ -172,6 +189,7 @@ pub fn apply(
     let mut conditions = form.conditions;
     conditions.extend(rule.conditions);
     Ok(NewTrustRule {
+        kind,
         issuer,
         conditions,
         ..rule
@@ -346,7 +364,7 @@ pub fn sample(
                 },
             })
         }
-        Preset::Spiffe => {
+        Preset::Spiffe | Preset::SpiffeX509 => {
             json!({"sub": or(&name.spiffe_id, "spiffe://acme.example/ns/payments/sa/batch")})
         }
         Preset::Aws => {
@@ -375,11 +393,16 @@ pub fn sample(
             })
         }
     };
-    // A JWT-SVID has no `iss`.
-    if preset != Preset::Spiffe {
-        claims["iss"] = issuer.into();
+    match preset {
+        // What a certificate says, in the names of claims.
+        Preset::SpiffeX509 => {}
+        // A JWT-SVID has no `iss`.
+        Preset::Spiffe => claims["aud"] = audience.into(),
+        _ => {
+            claims["iss"] = issuer.into();
+            claims["aud"] = audience.into();
+        }
     }
-    claims["aud"] = audience.into();
     match claims {
         Value::Object(claims) => claims,
         _ => Map::new(),
@@ -570,6 +593,16 @@ mod tests {
                 "sub=spiffe://acme.example/batch",
             ),
             (
+                "spiffe-x509",
+                WorkloadName {
+                    spiffe_id: some("spiffe://acme.example/batch"),
+                    ..none()
+                },
+                "",
+                "spiffe://acme.example",
+                "sub=spiffe://acme.example/batch",
+            ),
+            (
                 "aws",
                 WorkloadName {
                     role_arn: some("arn:aws:iam::123456789012:role/batch"),
@@ -613,6 +646,7 @@ mod tests {
             for condition in &made.conditions {
                 assert!(condition.matches(&claims), "{condition}: {claims:?}");
             }
+            assert_eq!(made.kind, preset.rule_kind());
             let preset = preset.as_str();
             assert_eq!(made.issuer, expected_issuer, "{preset}");
             let texts: Vec<String> = made.conditions.iter().map(ToString::to_string).collect();
@@ -624,7 +658,7 @@ mod tests {
                 "{preset}"
             );
         }
-        assert_eq!(Preset::NAMES.len(), 7);
+        assert_eq!(Preset::NAMES.len(), 8);
     }
 
     #[test]
@@ -654,6 +688,7 @@ mod tests {
             // Without an issuer.
             (Preset::Kubernetes, account),
             (Preset::Spiffe, none()),
+            (Preset::SpiffeX509, none()),
             (Preset::Aws, none()),
             (Preset::Gcp, none()),
             (Preset::Azure, none()),
@@ -661,6 +696,11 @@ mod tests {
             let refused = apply(preset, name.clone(), NewTrustRule::default());
             assert!(refused.is_err(), "{preset:?} {name:?}");
         }
+        let for_svids = NewTrustRule {
+            kind: RuleKind::SpiffeX509,
+            ..NewTrustRule::default()
+        };
+        assert!(apply(Preset::GithubActions, repository.clone(), for_svids).is_err());
         assert!(check_without_preset(none()).is_ok());
         assert!(check_without_preset(repository).is_err());
     }

@@ -1,4 +1,5 @@
-//! Trust rules: which JWTs of other issuers act as a client (workload identity).
+//! Trust rules: which JWTs of other issuers, and which X.509-SVIDs, act as a client (workload
+//! identity).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +11,12 @@ use super::actor::Permit;
 use super::policy::{find_editable, find_visible, management_audience};
 use super::rights::{RightType, TrustRulesRead, TrustRulesWrite};
 use super::{AuthorizationServer, not_found};
+use crate::client_certificate::CertificateChain;
 use crate::clock::Timestamp;
 use crate::crypto::jws::JwkSet;
 use crate::error::{Error, refusal};
-use crate::oauth::reason::Reason;
-use crate::oauth::trust::{self, Trial};
+use crate::oauth::reason::{Reason, Rejection};
+use crate::oauth::trust::{self, Trial, Trials, TriedCredential, spiffe_id};
 use crate::store::audit::Action;
 use crate::store::client::{Client, DisabledBy, could_be_id};
 use crate::store::resource_server;
@@ -31,9 +33,6 @@ pub const MAX_RULES: usize = 20;
 /// The maximum length of an audience, in bytes.
 const MAX_AUDIENCE: usize = 512;
 
-/// The scheme of a SPIFFE trust domain.
-const SPIFFE: &str = "spiffe://";
-
 /// The properties of a new trust rule.
 #[derive(Clone, Debug, Default)]
 pub struct NewTrustRule {
@@ -43,7 +42,8 @@ pub struct NewTrustRule {
     pub client_id: String,
     /// The `iss` of the JWTs, or a SPIFFE trust domain such as `spiffe://acme.example`.
     pub issuer: String,
-    /// The issuer's keys as a JWK Set, if they are not to be fetched.
+    /// The issuer's keys as a JWK Set, or the bundle of the trust domain, if they are not to be
+    /// fetched.
     pub jwks: Option<String>,
     /// The URL of the issuer's keys, if its discovery document is not to be asked for it.
     pub jwks_uri: Option<String>,
@@ -51,7 +51,8 @@ pub struct NewTrustRule {
     pub audience: Option<String>,
     /// The conditions, all of which a JWT must meet. A rule for ID-JAGs needs none.
     pub conditions: Vec<Condition>,
-    /// Whether each JWT is accepted only once; by default each ID-JAG is, and no JWT of a workload.
+    /// Whether each JWT is accepted only once; by default each ID-JAG is, and no JWT of a workload. An
+    /// X.509-SVID cannot be.
     pub single_use: Option<bool>,
     /// How long the rule is valid; without limit if absent.
     pub lifetime: Option<Duration>,
@@ -62,8 +63,8 @@ pub struct NewTrustRule {
 pub struct TrustRuleView {
     /// The id of the rule.
     pub id: String,
-    /// `workload`: JWTs of workloads, which act as the client. `id_jag`: ID-JAGs, which the client
-    /// presents for its users.
+    /// `workload`: JWTs of workloads, which act as the client. `spiffe_x509`: X.509-SVIDs of workloads,
+    /// which act as the client. `id_jag`: ID-JAGs, which the client presents for its users.
     pub kind: RuleKind,
     /// The account of the client.
     pub account: String,
@@ -77,7 +78,7 @@ pub struct TrustRuleView {
     pub jwks_uri: Option<String>,
     /// The `aud` of the JWTs; null stands for the issuer identifier of Keyward.
     pub audience: Option<String>,
-    /// The conditions, all of which a JWT must meet.
+    /// The conditions, all of which a JWT must meet. An X.509-SVID has its SPIFFE ID as `sub`.
     pub conditions: Vec<Condition>,
     /// Whether each JWT is accepted only once.
     pub single_use: bool,
@@ -127,7 +128,8 @@ impl From<TrustRule> for TrustRuleView {
 /// `invalid_request` for an issuer, keys, an audience or conditions that cannot be used, and for
 /// conditions that trust a whole platform; `not_found` for an unknown client; `access_denied` for a
 /// client with more rights than the actor, and for an issuer of which an operator disabled a rule;
-/// `invalid_request` for a client whose security profile does not allow workloads; `conflict` if the client has [`MAX_RULES`].
+/// `invalid_request` for a rule for JWTs if the security profile of the client does not allow them;
+/// `conflict` if the client has [`MAX_RULES`].
 pub async fn create(
     store: &Arc<Store>,
     permit: Permit<TrustRulesWrite>,
@@ -194,9 +196,9 @@ fn check_issuer_allowed(
 }
 
 /// Refuses a rule that would accept nothing, since the security profile of the client does not allow
-/// workloads.
+/// JWTs of workloads. An X.509-SVID proves possession of its key.
 fn check_profile(client: &Client, kind: RuleKind) -> Result<(), Error> {
-    if kind == RuleKind::IdJag || client.profile.allows_workloads() {
+    if kind != RuleKind::Workload || client.profile.allows_workloads() {
         return Ok(());
     }
     Err(refusal::trust_rule_profile(client.profile.as_str()).field("client_id"))
@@ -236,8 +238,12 @@ fn check_new(new: &NewTrustRule) -> Result<(Conditions, Option<BroadCondition>),
     }
     check_issuer(new)?;
     check_keys(new)?;
-    if new.kind == RuleKind::IdJag && new.audience.is_some() {
-        return Err(refusal::trust_id_jag_audience().field("audience"));
+    match new.kind {
+        RuleKind::IdJag if new.audience.is_some() => {
+            return Err(refusal::trust_id_jag_audience().field("audience"));
+        }
+        RuleKind::SpiffeX509 => check_for_svids(new)?,
+        RuleKind::IdJag | RuleKind::Workload => {}
     }
     if let Some(audience) = &new.audience {
         let is_visible = audience.bytes().all(|byte| byte.is_ascii_graphic());
@@ -250,6 +256,20 @@ fn check_new(new: &NewTrustRule) -> Result<(Conditions, Option<BroadCondition>),
     let broad = breadth::check(&new.issuer, &conditions)
         .map_err(|error| too_broad(&error).field("conditions"))?;
     Ok((conditions, broad))
+}
+
+/// What a certificate does not have, a rule for X.509-SVIDs cannot ask for.
+fn check_for_svids(new: &NewTrustRule) -> Result<(), Error> {
+    if new.audience.is_some() {
+        return Err(refusal::trust_svid_audience().field("audience"));
+    }
+    if new.single_use == Some(true) {
+        return Err(refusal::trust_svid_single_use().field("single_use"));
+    }
+    match new.conditions.iter().find(|one| one.claim() != "sub") {
+        Some(other) => Err(refusal::trust_svid_condition(other.claim()).field("conditions")),
+        None => Ok(()),
+    }
 }
 
 fn too_broad(error: &TooBroad) -> Error {
@@ -273,11 +293,8 @@ fn all_conditions(new: &NewTrustRule) -> Result<Vec<Condition>, Error> {
 
 fn check_issuer(new: &NewTrustRule) -> Result<(), Error> {
     let refused = |detail: &str| refusal::trust_issuer(detail).field("issuer");
-    if let Some(domain) = new.issuer.strip_prefix(SPIFFE) {
-        let is_name = domain.bytes().all(|byte| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte)
-        });
-        if domain.is_empty() || domain.len() > 255 || !is_name {
+    if new.kind == RuleKind::SpiffeX509 || spiffe_id::has_scheme(&new.issuer) {
+        if !spiffe_id::is_trust_domain(&new.issuer) {
             return Err(refusal::trust_domain().field("issuer"));
         }
         if new.jwks.is_none() && new.jwks_uri.is_none() {
@@ -304,7 +321,12 @@ fn check_keys(new: &NewTrustRule) -> Result<(), Error> {
             let refused = |detail: &str| refusal::trust_jwks(detail).field("jwks");
             let set: Value = serde_json::from_str(jwks)
                 .map_err(|error| refused(&format!("not JSON: {error}")))?;
-            JwkSet::check_registered(&set).map_err(|error| refused(&error.to_string()))
+            JwkSet::check_registered(&set).map_err(|error| refused(&error.to_string()))?;
+            if new.kind == RuleKind::SpiffeX509 {
+                let bundle = JwkSet::try_from(set).map_err(|error| refused(&error.to_string()))?;
+                bundle.authorities().map_err(refused)?;
+            }
+            Ok(())
         }
         (None, Some(uri)) => ExternalUri::parse(uri)
             .and_then(|uri| uri.for_keys(|_| true))
@@ -511,14 +533,23 @@ pub async fn delete(
         .await
 }
 
-/// What a trust rule says about a JWT that was tried out.
+/// A credential to try out, as text.
+#[derive(Clone, Copy, Debug)]
+pub enum TestedCredential<'a> {
+    /// A JWT.
+    Jwt(&'a str),
+    /// The certificate of a workload in PEM, and those between it and the trust bundle.
+    Certificate(&'a str),
+}
+
+/// What a trust rule says about a credential that was tried out.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct RuleTrial {
     /// The id of the rule.
     pub id: String,
     /// The client that a matching workload acts as.
     pub client_id: String,
-    /// Whether the rule accepts the JWT.
+    /// Whether the rule accepts the credential.
     pub accepted: bool,
     /// Why it does not, in English.
     pub reason: Option<String>,
@@ -547,7 +578,7 @@ impl From<Trial> for RuleTrial {
     }
 }
 
-/// The result of trying a JWT out.
+/// The result of trying a credential out.
 #[derive(Debug, Default, Serialize, schemars::JsonSchema)]
 pub struct TrustTest {
     /// Whether a rule accepts the JWT.
@@ -561,13 +592,14 @@ pub struct TrustTest {
     #[serde(skip)]
     #[schemars(skip)]
     pub reason_parameters: Map<String, Value>,
-    /// The rules for the issuer of the JWT, the oldest first.
+    /// The rules for the issuer of the credential, the oldest first.
     pub rules: Vec<RuleTrial>,
-    /// The claims of the JWT, as they were sent.
+    /// The claims of the JWT, as they were sent. Of a certificate: its SPIFFE ID as `sub`, its validity
+    /// as `nbf` and `exp`, and its thumbprint as `cnf`.
     pub claims: Option<Map<String, Value>>,
 }
 
-/// Tries a JWT out on all trust rules that the actor can see, without using it up.
+/// Tries a credential out on all trust rules that the actor can see, without using it up.
 ///
 /// # Errors
 /// `temporarily_unavailable` if the issuer's keys cannot be asked for now; a
@@ -575,11 +607,9 @@ pub struct TrustTest {
 pub async fn test(
     server: &AuthorizationServer,
     permit: Permit<TrustRulesRead>,
-    jwt: &str,
+    credential: TestedCredential<'_>,
 ) -> Result<TrustTest, Error> {
-    let is_visible = |rule: &TrustRule| permit.can_access(&rule.account_id);
-    let tried = trust::try_out(server, jwt.trim(), is_visible, permit.now()).await;
-    let trials = match tried {
+    let trials = match try_out(server, &permit, credential).await {
         Ok(trials) => trials,
         Err(rejection) => {
             let reason = rejection.into_reason()?;
@@ -601,6 +631,26 @@ pub async fn test(
         rules,
         claims: Some(trials.claims),
     })
+}
+
+async fn try_out(
+    server: &AuthorizationServer,
+    permit: &Permit<TrustRulesRead>,
+    credential: TestedCredential<'_>,
+) -> Result<Trials, Rejection> {
+    let is_visible = |rule: &TrustRule| permit.can_access(&rule.account_id);
+    match credential {
+        TestedCredential::Jwt(text) => {
+            let jwt = TriedCredential::Jwt(text.trim());
+            trust::try_out(server, jwt, is_visible, permit.now()).await
+        }
+        TestedCredential::Certificate(pem) => {
+            let chain = CertificateChain::of_pem(pem)
+                .map_err(|error| Reason::certificate_unreadable(&error.to_string()))?;
+            let certificate = TriedCredential::Certificate(&chain);
+            trust::try_out(server, certificate, is_visible, permit.now()).await
+        }
+    }
 }
 
 #[cfg(test)]
@@ -705,6 +755,98 @@ mod tests {
         };
         for refused in [workload, with_audience, of_trust_domain, shared] {
             assert!(check_new(&refused).is_err(), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_rule_for_x509_svids_asks_for_what_a_certificate_has() {
+        use base64::Engine;
+        use base64::engine::general_purpose::STANDARD;
+        use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let bundle = |used: &str| {
+            let x5c = STANDARD.encode(authority.der());
+            let key = serde_json::json!({"kty": "EC", "use": used, "x5c": [x5c]});
+            Some(serde_json::json!({"keys": [key]}).to_string())
+        };
+        let rule = || NewTrustRule {
+            kind: RuleKind::SpiffeX509,
+            client_id: "c1".to_owned(),
+            issuer: "spiffe://acme.example".to_owned(),
+            jwks: bundle("x509-svid"),
+            conditions: vec!["sub=spiffe://acme.example/batch".parse().unwrap()],
+            ..NewTrustRule::default()
+        };
+        assert_eq!(check_new(&rule()).unwrap().1, None);
+        let by_endpoint = NewTrustRule {
+            jwks: None,
+            jwks_uri: Some("https://spire.example/".to_owned()),
+            conditions: vec!["sub^=spiffe://acme.example/".parse().unwrap()],
+            ..rule()
+        };
+        assert!(check_new(&by_endpoint).unwrap().1.is_some(), "it is broad");
+        for (refused, field) in [
+            (
+                NewTrustRule {
+                    issuer: "https://id.example".to_owned(),
+                    ..rule()
+                },
+                "issuer",
+            ),
+            (
+                NewTrustRule {
+                    issuer: "spiffe://acme.example/a".to_owned(),
+                    ..rule()
+                },
+                "issuer",
+            ),
+            (
+                NewTrustRule {
+                    jwks: None,
+                    ..rule()
+                },
+                "jwks",
+            ),
+            (
+                NewTrustRule {
+                    jwks: bundle("sig"),
+                    ..rule()
+                },
+                "jwks",
+            ),
+            (
+                NewTrustRule {
+                    audience: Some("x".to_owned()),
+                    ..rule()
+                },
+                "audience",
+            ),
+            (
+                NewTrustRule {
+                    single_use: Some(true),
+                    ..rule()
+                },
+                "single_use",
+            ),
+            (
+                NewTrustRule {
+                    conditions: vec!["email=a@b".parse().unwrap()],
+                    ..rule()
+                },
+                "conditions",
+            ),
+            (
+                NewTrustRule {
+                    conditions: vec![],
+                    ..rule()
+                },
+                "conditions",
+            ),
+        ] {
+            let error = check_new(&refused).unwrap_err();
+            assert_eq!(error.wrong_field(), Some(field), "{error:?}");
         }
     }
 }

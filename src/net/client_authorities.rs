@@ -3,52 +3,25 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::WebPkiClientVerifier;
-use rustls::server::danger::ClientCertVerifier;
-use rustls::{CertificateError, RootCertStore};
 
 use super::file_state::{FilePolls, file_state};
 use crate::client_certificate::CertificateChain;
 use crate::clock::Timestamp;
 use crate::config::Settings;
+use crate::crypto::x509::{Authorities, ChainError};
 use crate::error::Error;
-
-/// Why a certificate was not accepted.
-#[derive(Debug, PartialEq, Eq)]
-pub enum ChainError {
-    /// It does not chain to one of the certificate authorities.
-    UnknownAuthority,
-    /// It, or a certificate above it, has expired.
-    Expired,
-    /// It, or a certificate above it, is not valid yet.
-    NotValidYet,
-    /// It is not for client authentication (RFC 5280 section 4.2.1.12).
-    WrongPurpose,
-    /// Something else is wrong; the text says what.
-    Other(String),
-}
 
 /// The certificate authorities of the setting `tls_client_ca`.
 #[derive(Debug)]
 pub struct ClientAuthorities {
     file: PathBuf,
-    provider: Arc<CryptoProvider>,
     current: ArcSwap<Authorities>,
     polls: Mutex<FilePolls<1>>,
-}
-
-/// The content of the file, and the verifier that was made of it.
-#[derive(Debug)]
-struct Authorities {
-    certificates: Vec<CertificateDer<'static>>,
-    verifier: Arc<dyn ClientCertVerifier>,
 }
 
 /// Checks the file of the setting `tls_client_ca`, if it is set.
@@ -66,11 +39,9 @@ impl ClientAuthorities {
     /// # Errors
     /// The file cannot be read, or has no usable certificate. The error names the file.
     pub fn load(file: &Path) -> Result<Arc<Self>, Error> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let current = ArcSwap::from_pointee(read(file, &provider)?);
+        let current = ArcSwap::from_pointee(read(file)?);
         Ok(Arc::new(ClientAuthorities {
             file: file.to_owned(),
-            provider,
             current,
             polls: Mutex::new(FilePolls::new([file_state(file)])),
         }))
@@ -79,8 +50,8 @@ impl ClientAuthorities {
     /// Reads the file again. A file that cannot be used is logged, and the present certificate
     /// authorities stay in use.
     pub fn reload(&self) {
-        match read(&self.file, &self.provider) {
-            Ok(renewed) if renewed.certificates == self.current.load().certificates => {}
+        match read(&self.file) {
+            Ok(renewed) if renewed == **self.current.load() => {}
             Ok(renewed) => {
                 self.current.store(Arc::new(renewed));
                 tracing::info!(file = %self.file.display(), "client certificate authorities reloaded");
@@ -109,55 +80,16 @@ impl ClientAuthorities {
     /// # Errors
     /// [`ChainError`]
     pub fn verify(&self, chain: &CertificateChain, now: Timestamp) -> Result<(), ChainError> {
-        let seconds = u64::try_from(now.seconds()).unwrap_or(0);
-        let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-        let verifier = &self.current.load().verifier;
-        match verifier.verify_client_cert(chain.leaf(), chain.intermediates(), now) {
-            Ok(_) => Ok(()),
-            Err(rustls::Error::InvalidCertificate(error)) => Err(chain_error(&error)),
-            Err(error) => Err(ChainError::Other(error.to_string())),
-        }
+        self.current.load().verify(chain, now)
     }
 }
 
-fn chain_error(error: &CertificateError) -> ChainError {
-    match error {
-        // A bad signature is that of an authority with the same name and another key.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            ChainError::UnknownAuthority
-        }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => ChainError::Expired,
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            ChainError::NotValidYet
-        }
-        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            ChainError::WrongPurpose
-        }
-        other => ChainError::Other(other.to_string()),
-    }
-}
-
-fn read(file: &Path, provider: &Arc<CryptoProvider>) -> Result<Authorities, Error> {
+fn read(file: &Path) -> Result<Authorities, Error> {
     let unusable = |error: &dyn std::fmt::Display| {
         Error::server_error(format!("{}: {error}", file.display())).field("tls_client_ca")
     };
     let certificates = CertificateDer::pem_file_iter(file)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| unusable(&error))?;
-    let mut roots = RootCertStore::empty();
-    for certificate in &certificates {
-        roots
-            .add(certificate.clone())
-            .map_err(|error| unusable(&error))?;
-    }
-    if roots.is_empty() {
-        return Err(unusable(&"there is no certificate in it"));
-    }
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-        .build()
-        .map_err(|error| unusable(&error))?;
-    Ok(Authorities {
-        certificates,
-        verifier,
-    })
+    Authorities::new(certificates).map_err(|error| unusable(&error))
 }

@@ -1,5 +1,5 @@
-//! Outgoing HTTP requests: to the `jwks_uri` of clients, to the issuers of trust rules, and to this
-//! server's own metadata for `keyward check`.
+//! Outgoing HTTP requests: to the `jwks_uri` of clients, to the issuers and bundle endpoints of trust
+//! rules, and to this server's own metadata for `keyward check`.
 //!
 //! A `jwks_uri` or an issuer is chosen by a partner, so requests to it are protected against server-side request
 //! forgery (SSRF): https only, no redirects, a small response within a short time, and every
@@ -83,10 +83,9 @@ impl HttpClient {
         &self,
         issuer: &str,
         account: &str,
-        kid: Option<&str>,
+        wanted: Option<WantedKey<'_>>,
     ) -> Result<Arc<JwkSet>, JwksError> {
         let location = Location::Issuer(issuer.to_owned());
-        let wanted = kid.map(WantedKey::Kid);
         self.key_sets.get(&location, account, wanted).await
     }
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
+use crate::crypto::x509::{ChainError, ValidityError};
 use crate::error::Error;
 use crate::error::message::{Message, Parameter};
 use crate::store::StoreError;
@@ -43,6 +44,27 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.text())
+    }
+}
+
+impl From<ValidityError> for Reason {
+    fn from(error: ValidityError) -> Self {
+        match error {
+            ValidityError::NotBegun(at) => Reason::certificate_not_begun(at),
+            ValidityError::Ended(at) => Reason::certificate_ended(at),
+        }
+    }
+}
+
+impl From<ChainError> for Reason {
+    fn from(error: ChainError) -> Self {
+        match error {
+            ChainError::UnknownAuthority => Reason::certificate_unknown_authority(),
+            ChainError::Expired => Reason::certificate_chain_ended(),
+            ChainError::NotValidYet => Reason::certificate_chain_not_begun(),
+            ChainError::WrongPurpose => Reason::certificate_wrong_purpose(),
+            ChainError::Other(detail) => Reason::certificate_not_valid(&detail),
+        }
     }
 }
 
@@ -188,7 +210,7 @@ reasons! {
     trust_issuer_unknown(issuer: &str) = "there is no trust rule for the issuer {issuer}";
     trust_no_rule_matches(issuer: &str) = "none of the trust rules for the issuer {issuer} matches";
     trust_rule_ambiguous() = "trust rules of several clients match; the request must name one of them as client_id";
-    trust_condition_unmet(rule: &str, condition: &str) = "trust rule {rule}: the JWT does not meet the condition {condition}";
+    trust_condition_unmet(rule: &str, condition: &str) = "trust rule {rule}: the JWT or certificate does not meet the condition {condition}";
     trust_rule_disabled(rule: &str) = "trust rule {rule} is disabled";
     trust_rule_ended(rule: &str, at: Timestamp) = "trust rule {rule} expired at {at}";
     trust_wrong_audience(rule: &str, expected: &str, aud: &str) = "trust rule {rule}: aud of the JWT is {aud}, and not {expected} alone";
@@ -200,6 +222,13 @@ reasons! {
     trust_no_fitting_key(rule: &str) = "trust rule {rule}: the issuer has no key that matches the JWT";
     trust_wrong_signature(rule: &str) = "trust rule {rule}: the signature of the JWT is not by the issuer's key";
     trust_token_used(rule: &str) = "trust rule {rule}: the JWT has been used before, and the rule accepts each only once";
+    svid_uri_names(count: usize) = "the client certificate has {count} URIs among its subject alternative names, and an X.509-SVID has exactly one";
+    svid_not_a_spiffe_id(uri: &str, detail: &str) = "the URI {uri} of the client certificate is not a SPIFFE ID: {detail}";
+    svid_key_usage(detail: &str) = "the key usage of the client certificate is not that of an X.509-SVID: {detail}";
+    svid_wrong_client_id(given: &str, expected: &str) = "client_id is {given}, and the SPIFFE ID of the client certificate is {expected}";
+    svid_no_rule(domain: &str) = "there is no trust rule for X.509-SVIDs of {domain}";
+    svid_no_authorities(rule: &str, detail: &str) = "trust rule {rule}: the trust bundle has no certificate authority for X.509-SVIDs: {detail}";
+    svid_unknown_authority(rule: &str) = "trust rule {rule}: the client certificate does not chain to the trust bundle";
     id_jag_claim_missing(claim: &str) = "the ID-JAG has no {claim}";
     id_jag_claim_unsupported(claim: &str) = "the claim {claim} of the ID-JAG is not supported";
     id_jag_wrong_client(rule: &str, client: &str) = "trust rule {rule}: client_id of the ID-JAG is {client}, and not the client of the rule";

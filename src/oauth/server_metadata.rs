@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::AuthorizationServer;
-use super::client_auth::SPIFFE_JWT;
+use super::client_auth::{SPIFFE_JWT, SPIFFE_X509};
 use super::dpop::proof::ALGORITHMS;
 use super::trust::id_jag;
 use crate::config::Registration;
@@ -72,6 +72,11 @@ pub fn metadata(server: &AuthorizationServer) -> ServerMetadata {
     if profile.allows_workloads() {
         // A trust rule accepts a JWT-SVID whatever method its client is registered with.
         methods.push(SPIFFE_JWT);
+    }
+    if server.settings.accepts_client_certificates() {
+        // Nor does it matter for an X.509-SVID. The workload has its own key, as every security
+        // profile requires.
+        methods.push(SPIFFE_X509);
     }
     let algorithms: Vec<_> = SignatureAlgorithm::NAMES
         .into_iter()

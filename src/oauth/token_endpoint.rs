@@ -94,9 +94,10 @@ fn refuse(
 }
 
 /// Binds the token to the client certificate of the request (RFC 8705 section 3): always for a
-/// client that authenticates by certificate, and for one that is registered with
-/// `tls_client_certificate_bound_access_tokens`, which must present one. A security profile that
-/// requires bound tokens accepts a certificate in place of a DPoP proof.
+/// client that is registered with a certificate, and for one that is registered with
+/// `tls_client_certificate_bound_access_tokens`, which must present one. An X.509-SVID does not bind
+/// the tokens of other clients: it is renewed before they expire. A security profile that requires
+/// bound tokens accepts a certificate in place of a DPoP proof.
 fn bind_to_certificate(
     server: &AuthorizationServer,
     request: &FormRequest,

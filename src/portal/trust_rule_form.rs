@@ -65,8 +65,14 @@ impl Platform {
     fn rule_kind(self) -> RuleKind {
         match self {
             Platform::IdJag => RuleKind::IdJag,
-            Platform::Preset(_) | Platform::Custom => RuleKind::Workload,
+            Platform::Preset(preset) => preset.rule_kind(),
+            Platform::Custom => RuleKind::Workload,
         }
+    }
+
+    /// Whether the issuer is a trust domain, which has no discovery document.
+    fn is_spiffe(self) -> bool {
+        matches!(self, Platform::Preset(Preset::Spiffe | Preset::SpiffeX509))
     }
 
     fn title(self, user: &CurrentUser) -> String {
@@ -255,7 +261,7 @@ fn issuer_fields(
         Platform::Custom | Platform::IdJag => None,
     };
     let is_optional =
-        default.is_some() || matches!(platform, Platform::Preset(Preset::Spiffe | Preset::Azure));
+        default.is_some() || platform.is_spiffe() || platform == Platform::Preset(Preset::Azure);
     let issuer = Field::new(user, "issuer", error).help("help-issuer");
     let issuer = if is_optional {
         issuer.optional()
@@ -265,16 +271,19 @@ fn issuer_fields(
     let is_open = |field: &str| {
         submitted.checked(field) || error.is_some_and(|error| error.wrong_field() == Some(field))
     };
-    // A trust domain has no discovery document.
-    let open =
-        platform == Platform::Preset(Preset::Spiffe) || is_open("jwks") || is_open("jwks_uri");
+    let open = platform.is_spiffe() || is_open("jwks") || is_open("jwks_uri");
+    let (keys_help, address_help) = if platform.is_spiffe() {
+        ("help-trust-bundle", "help-trust-bundle-uri")
+    } else {
+        ("help-trust-jwks", "help-trust-jwks-uri")
+    };
     html! {
         (issuer.input("text", submitted.get("issuer")))
         @if let Some(default) = default { p.help { (user.t("trust-rule-default-issuer")) " " code { (default) } } }
         details.more open[open] {
             summary { (user.t("trust-rule-keys")) }
-            (Field::new(user, "jwks", error).optional().help("help-trust-jwks").textarea(submitted.get("jwks")))
-            (Field::new(user, "jwks_uri", error).optional().help("help-trust-jwks-uri").input("text", submitted.get("jwks_uri")))
+            (Field::new(user, "jwks", error).optional().help(keys_help).textarea(submitted.get("jwks")))
+            (Field::new(user, "jwks_uri", error).optional().help(address_help).input("text", submitted.get("jwks_uri")))
         }
     }
 }
@@ -297,8 +306,8 @@ fn condition_fields(
     let single_use = submitted.checked("single_use") || (is_new && platform == Platform::IdJag);
     html! {
         (conditions.textarea(submitted.get("conditions")))
-        @if platform != Platform::IdJag { (Field::new(user, "audience", error).optional().help("help-audience").input("text", submitted.get("audience"))) }
-        (Field::new(user, "single_use", error).help("help-single-use").checkbox(single_use))
+        @if platform.rule_kind() == RuleKind::Workload { (Field::new(user, "audience", error).optional().help("help-audience").input("text", submitted.get("audience"))) }
+        @if platform.rule_kind() != RuleKind::SpiffeX509 { (Field::new(user, "single_use", error).help("help-single-use").checkbox(single_use)) }
         (Field::new(user, "expires_in", error).select(&lifetimes, submitted.get("expires_in")))
     }
 }

@@ -1,4 +1,5 @@
-//! The trust rules of an application: list, disable, enable and delete them, and try a JWT out.
+//! The trust rules of an application: list, disable, enable and delete them, and try a JWT or a
+//! certificate out.
 
 use actix_web::HttpResponse;
 use actix_web::web::Path;
@@ -15,7 +16,8 @@ use crate::error::{Error, refusal};
 use crate::manage::actor::{TrustRulesRead, TrustRulesWrite};
 use crate::manage::client::DisabledBy;
 use crate::manage::trust_rule::{
-    self, BroadCondition, MAX_RULES, RuleKind, RuleTrial, TrustRuleView, TrustTest,
+    self, BroadCondition, MAX_RULES, RuleKind, RuleTrial, TestedCredential, TrustRuleView,
+    TrustTest,
 };
 
 /// The path of a page below the list of trust rules.
@@ -74,7 +76,7 @@ fn rows(user: &CurrentUser, application: &Application, rules: &[TrustRuleView]) 
             vec![
                 html! {
                     code.words { (rule.issuer) }
-                    @if rule.kind == RuleKind::IdJag { " " (badge("plain", "ID-JAG")) }
+                    @if let Some(name) = kind_name(rule.kind) { " " (badge("plain", name)) }
                     div.detail { (user.t("detail-trust-rule")) " " code { (rule.id) } }
                     @if let Some(audience) = &rule.audience { div.detail { (user.t("field-audience")) " " code { (audience) } } }
                     @if rule.single_use { div.detail { (user.t("trust-rule-single-use")) } }
@@ -100,6 +102,15 @@ fn rows(user: &CurrentUser, application: &Application, rules: &[TrustRuleView]) 
         "",
     ];
     table(user, &user.t("trust-rules"), &columns, &rows)
+}
+
+/// The name of the credentials that a rule is for, if they are not the JWTs of workloads.
+fn kind_name(kind: RuleKind) -> Option<&'static str> {
+    match kind {
+        RuleKind::Workload => None,
+        RuleKind::IdJag => Some("ID-JAG"),
+        RuleKind::SpiffeX509 => Some("X.509-SVID"),
+    }
 }
 
 /// Warns of a condition that is probably too broad.
@@ -227,21 +238,25 @@ pub async fn delete(
     Ok(done(&user, &path(&application, ""), "trust-rule-deleted"))
 }
 
-/// The page to try a JWT out.
+/// The page to try a JWT or a certificate out.
 pub async fn show_test(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, PageError> {
     user.may(TrustRulesRead)?;
     let application = Application::find(&user, &id).await?;
     Ok(test_page(&user, &application, None))
 }
 
-/// Tries a JWT out. It is not used up, and not shown again.
+/// Tries a JWT or a certificate out. It is not used up, and not shown again.
 pub async fn test(
     AuthenticatedForm { user, form }: AuthenticatedForm,
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let permit = user.may(TrustRulesRead)?;
     let application = Application::find(&user, &id).await?;
-    let tested = trust_rule::test(&user.server, permit, form.text("jwt")).await?;
+    let credential = match (form.text("jwt"), form.text("certificate")) {
+        ("", certificate) if !certificate.is_empty() => TestedCredential::Certificate(certificate),
+        (jwt, _) => TestedCredential::Jwt(jwt),
+    };
+    let tested = trust_rule::test(&user.server, permit, credential).await?;
     Ok(test_page(&user, &application, Some(&tested)))
 }
 
@@ -254,7 +269,8 @@ fn test_page(
         @if let Some(tested) = tested { (result(user, application, tested)) }
         p { (user.t("trust-rule-test-text")) }
         (components::form(user, &path(application, "/test"), html! {
-            (Field::new(user, "jwt", None).help("help-jwt").textarea(""))
+            (Field::new(user, "jwt", None).optional().help("help-jwt").textarea(""))
+            (Field::new(user, "certificate", None).optional().help("help-certificate").textarea(""))
             div.buttons {
                 button.primary { (user.t("trust-rule-test")) }
                 a.button href=(user.link(&path(application, ""))) { (user.t("cancel")) }

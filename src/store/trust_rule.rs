@@ -1,5 +1,5 @@
-//! Trust rule: lets a JWT of another issuer act as a client, if its claims satisfy the rule's
-//! conditions (workload identity).
+//! Trust rule: lets a JWT of another issuer, or an X.509-SVID, act as a client, if its claims satisfy
+//! the rule's conditions (workload identity).
 
 use diesel::prelude::*;
 use strum::{EnumString, IntoStaticStr, VariantNames};
@@ -42,6 +42,9 @@ pub enum RuleKind {
     /// Identity Assertion JWT Authorization Grants (draft-ietf-oauth-identity-assertion-authz-grant):
     /// JWTs about a user, which the authenticated client presents.
     IdJag,
+    /// X.509-SVIDs of SPIFFE workloads, which need no other credential.
+    #[strum(serialize = "spiffe_x509")]
+    SpiffeX509,
 }
 
 impl RuleKind {

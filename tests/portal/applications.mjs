@@ -377,17 +377,17 @@ async function trustingAWorkload() {
   await press(page, 'Test a token')
   await fill(page, { jwt: pod })
   await press(page, 'Test a token')
-  await shows(page, 'A trust rule accepts this token.', 'Accepted', 'system:serviceaccount:payments:batch')
+  await shows(page, 'A trust rule accepts this token or certificate.', 'Accepted', 'system:serviceaccount:payments:batch')
   assert.equal(await page.locator('#jwt').inputValue(), '', 'a token is not sent back')
   await fill(page, { jwt: jwt({ sub: 'system:serviceaccount:payments:other' }) })
   await press(page, 'Test a token')
-  await shows(page, 'No trust rule accepts this token.', 'the JWT doesn’t meet the condition sub=system:serviceaccount:payments:batch')
+  await shows(page, 'No trust rule accepts this token or certificate.', 'the JWT or certificate doesn’t meet the condition sub=system:serviceaccount:payments:batch')
   await fill(page, { jwt: jwt({ iss: 'https://other.example' }) })
   await press(page, 'Test a token')
   await shows(page, 'there is no trust rule for the issuer https://other.example')
   await fill(page, { jwt: 'nonsense' })
   await press(page, 'Test a token')
-  await shows(page, 'No trust rule accepts this token.')
+  await shows(page, 'No trust rule accepts this token or certificate.')
   await shot(page, 'trust-rule-test')
 
   // The audit says which rule and which claims gave the token.
@@ -410,6 +410,75 @@ async function trustingAWorkload() {
   await press(page, 'Create trust rule')
   const alert = await page.getByRole('alert').innerText()
   assert.ok(alert.includes('issues tokens to all of its customers'), alert)
+}
+
+async function trustingACertificate() {
+  const rules = `/applications/${own}/trust-rules`
+  const { spiffe_id, bundle, certificate } = input.svid
+  await to(page, `${rules}/new`)
+  await press(page, 'SPIFFE (X.509-SVID)')
+  await titled(page, 'New trust rule: SPIFFE (X.509-SVID)')
+  // A certificate has no audience, and is presented more than once.
+  for (const field of ['audience', 'single_use']) assert.equal(await page.locator(`[name=${field}]`).count(), 0, field)
+  await fill(page, { spiffe_id: 'spiffe://acme.example' })
+  await fill(page, { jwks: bundle })
+  await press(page, 'Create trust rule')
+  await wrong(page, 'spiffe_id', 'Enter a value such as spiffe://acme.example/ns/payments/sa/batch.')
+  await fill(page, { spiffe_id })
+  const preview = page.locator('#preview')
+  await eventually('the preview', async () => (await preview.innerText()).includes(`sub=${spiffe_id}`))
+  await fill(page, { conditions: 'email=ada@acme.example' })
+  await press(page, 'Create trust rule')
+  await wrong(page, 'conditions', 'Enter conditions on sub only, which is the SPIFFE ID. A certificate has no email.')
+  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  await fill(page, { conditions: '', jwks: JSON.stringify({ keys: [publicKey.export({ format: 'jwk' })] }) })
+  await press(page, 'Create trust rule')
+  await wrong(page, 'jwks', 'Enter a JWK Set with valid public keys.')
+  await fill(page, { jwks: bundle })
+  await press(page, 'Create trust rule')
+  await notice(page, 'Trust rule created.')
+  await shows(page, 'spiffe://acme.example', 'X.509-SVID', `sub=${spiffe_id}`)
+
+  await press(page, 'Test a token')
+  await fill(page, { certificate })
+  await press(page, 'Test a token')
+  await shows(page, 'A trust rule accepts this token or certificate.', 'Accepted', spiffe_id, 'cnf.x5t#S256')
+  await fill(page, { certificate: 'nonsense' })
+  await press(page, 'Test a token')
+  await shows(page, 'No trust rule accepts this token or certificate.', 'the client certificate can’t be read')
+  await to(page, rules)
+  await press(page, /^Delete/)
+  await press(page, 'Delete trust rule')
+  await notice(page, 'Trust rule deleted.')
+}
+
+async function aCertificate() {
+  await to(page, '/applications/new')
+  await unfold()
+  await fill(page, { name: 'Batch', scope: 'orders:read', resources: input.resource.identifier, auth_method: 'tls_client_auth' })
+  await press(page, 'Create application')
+  await wrong(page, 'certificate_name', 'Enter the name that the client certificate must have.')
+  await fill(page, { certificate_name_kind: 'tls_client_auth_san_ip', certificate_name: 'batch.acme.example' })
+  await press(page, 'Create application')
+  await wrong(page, 'certificate_name', 'Enter a valid name for this kind of certificate name.')
+  await fill(page, { certificate_name_kind: 'tls_client_auth_san_dns' })
+  await press(page, 'Create application')
+  await titled(page, 'Application created')
+  const id = await given(page, 'client-id')
+  await to(page, `/applications/${id}`)
+  await shows(page, 'Certificate of a certificate authority (tls_client_auth)', /DNS name\s+batch\.acme\.example/)
+  await press(page, 'Edit')
+  await unfold()
+  assert.equal(await page.locator('#certificate_name_kind').inputValue(), 'tls_client_auth_san_dns')
+  await fill(page, { auth_method: 'self_signed_tls_client_auth' })
+  await press(page, 'Save')
+  await wrong(page, 'jwks', 'Enter a JWK Set with the client certificate in x5c.')
+  await fill(page, { jwks: input.svid.bundle })
+  await press(page, 'Save')
+  await notice(page, 'Saved.')
+  await shows(page, 'Registered certificate (self_signed_tls_client_auth)')
+  await press(page, 'Delete')
+  await press(page, 'Delete application')
 }
 
 async function aSecurityProfile() {
@@ -462,4 +531,4 @@ async function theQuickStart() {
   await leave(page)
 }
 
-export default [makingAKey, theLifeOfAKey, theMostKeys, anApplication, asAnOperator, secretsAndTokens, aSecurityProfile, trustingAWorkload, theQuickStart]
+export default [makingAKey, theLifeOfAKey, theMostKeys, anApplication, asAnOperator, secretsAndTokens, aSecurityProfile, aCertificate, trustingAWorkload, trustingACertificate, theQuickStart]

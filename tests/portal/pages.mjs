@@ -218,7 +218,7 @@ async function trusting(language) {
   const submit = (step) => leads(page, () => page.locator(`button[value=${step}]`).click())
   await go('', 'trust rules, none')
   await go('/new', 'platforms')
-  const all = ['github-actions', 'gitlab', 'kubernetes', 'spiffe', 'aws', 'gcp', 'azure', 'custom', 'id-jag']
+  const all = ['github-actions', 'gitlab', 'kubernetes', 'spiffe', 'spiffe-x509', 'aws', 'gcp', 'azure', 'custom', 'id-jag']
   // The forms differ in their texts only.
   for (const platform of language === 'fr' ? all : ['github-actions', 'id-jag']) {
     await go(`/new?platform=${platform}`, `trust rule for ${platform}`)

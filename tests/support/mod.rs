@@ -906,3 +906,15 @@ fn overload() -> f64 {
 pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
+
+/// The commands of a page that begin with `start`, each on one line.
+pub fn documented(page: &str, start: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(repository(page)).unwrap();
+    let joined = text.replace("\\\n", " ");
+    joined
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .filter(|line| line.starts_with(start))
+        .map(str::to_owned)
+        .collect()
+}

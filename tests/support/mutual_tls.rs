@@ -16,6 +16,24 @@ use serde_json::{Value, json};
 
 use super::{Node, World};
 
+/// A node with TLS of its own, for names under `localhost` too, that asks for client
+/// certificates. Its own certificate is in `cert.pem`.
+pub fn start_asking(world: &World, flags: &[&str]) -> Node {
+    let names = ["127.0.0.1", "localhost", "auth.localhost", "mtls.localhost"];
+    let certified = rcgen::generate_simple_self_signed(names.map(str::to_owned)).unwrap();
+    world.file("key.pem", &certified.signing_key.serialize_pem());
+    world.file("cert.pem", &certified.cert.pem());
+    let own = [
+        "--tls-cert",
+        "cert.pem",
+        "--tls-key",
+        "key.pem",
+        "--tls-client-certificate",
+        "on",
+    ];
+    world.start_with(&[&own, flags].concat())
+}
+
 /// A certificate with its private key, and with the certificates above it that are sent along.
 pub struct Identity {
     pub certificate: CertificateDer<'static>,
@@ -128,6 +146,11 @@ impl Authority {
 
     pub fn pem(&self) -> String {
         self.issuer.pem()
+    }
+
+    /// The entry for X.509-SVIDs in the bundle of a SPIFFE trust domain.
+    pub fn bundle_key(&self) -> Value {
+        json!({"kty": "EC", "use": "x509-svid", "x5c": [STANDARD.encode(self.issuer.der())]})
     }
 }
 

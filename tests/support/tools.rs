@@ -198,6 +198,16 @@ pub fn node(script: &str) -> Command {
     command
 }
 
+/// A program in one file of `tests/interop/java`, with the jars of `TEST_JAVA_DIR`.
+pub fn java(file: &str) -> Command {
+    let mut command = Command::new("java");
+    command
+        .arg("-cp")
+        .arg(Path::new(&variable("TEST_JAVA_DIR")).join("*"))
+        .arg(super::repository(&format!("tests/interop/java/{file}")));
+    command
+}
+
 pub fn go(folder: &Path) -> Command {
     let mut command = Command::new("go");
     command

@@ -1,15 +1,18 @@
 //! JWK Sets (RFC 7517): which key may have made a signature.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::CertificateDer;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::public_key::{InvalidKey, PublicKey, printable, text};
 use super::{Jws, SignatureAlgorithm};
 use crate::client_certificate::{check_certificate, thumbprint};
+use crate::crypto::x509::Authorities;
 
 /// The maximum number of keys in a registered JWK Set.
 const MAX_KEYS: usize = 20;
@@ -109,6 +112,54 @@ fn certificate(jwk: &Value) -> Option<String> {
     check_certificate(&der).ok().map(|()| thumbprint(&der))
 }
 
+/// The `use` of the certificate authorities of a trust domain (SPIFFE Trust Domain and Bundle, section
+/// 4.2.2).
+const X509_SVID: &str = "x509-svid";
+
+/// The certificate authorities for X.509-SVIDs in a trust bundle. Members that have no usable one are
+/// ignored; if there is none at all, the error says why the first was.
+fn authorities(members: &[Value]) -> Result<Arc<Authorities>, Arc<str>> {
+    let mut certificates = Vec::new();
+    let mut ignored = None;
+    for (place, member) in members.iter().enumerate() {
+        if member.get("use").and_then(Value::as_str) != Some(X509_SVID) {
+            continue;
+        }
+        match authority(member) {
+            Ok(certificate) => certificates.push(certificate),
+            Err(reason) => {
+                ignored.get_or_insert_with(|| {
+                    format!("key {} of {}: {reason}", place + 1, members.len())
+                });
+            }
+        }
+    }
+    if certificates.is_empty() {
+        let none = || format!("no key has the use {X509_SVID}");
+        return Err(ignored.unwrap_or_else(none).into());
+    }
+    Authorities::new(certificates)
+        .map(Arc::new)
+        .map_err(|error| error.to_string().into())
+}
+
+fn authority(member: &Value) -> Result<CertificateDer<'static>, &'static str> {
+    let chain = member.get("x5c").and_then(Value::as_array);
+    let Some([Value::String(text)]) = chain.map(Vec::as_slice) else {
+        return Err("its x5c does not have one certificate");
+    };
+    let der = STANDARD
+        .decode(text)
+        .map_err(|_| "its x5c is not in base64")?;
+    match x509_parser::parse_x509_certificate(&der) {
+        Ok((_, certificate)) if !certificate.is_ca() => {
+            Err("its certificate is not one of a certificate authority")
+        }
+        Ok(([], _)) => Ok(CertificateDer::from(der)),
+        _ => Err("its x5c is not an X.509 certificate"),
+    }
+}
+
 fn holds_secret(jwk: &Map<String, Value>) -> bool {
     PRIVATE_MEMBERS
         .iter()
@@ -122,11 +173,13 @@ pub enum WantedKey<'a> {
     Kid(&'a str),
     /// The certificate with this SHA-256 thumbprint (RFC 8705 section 2.2).
     Certificate(&'a str),
+    /// Something that this set does not have: any other set will do.
+    NotIn(&'a JwkSet),
 }
 
 /// The keys of a client's JWK Set that can verify a signature. Other keys are ignored (RFC 7517
 /// section 5), both at registration and when the set is used.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Value")]
 pub struct JwkSet {
     keys: Arc<[Jwk]>,
@@ -135,6 +188,11 @@ pub struct JwkSet {
     /// The SHA-256 thumbprints of the certificates of all members: the first of each `x5c` (RFC 7517
     /// section 4.7).
     certificates: Arc<[String]>,
+    /// The certificate authorities for X.509-SVIDs, if the set is the bundle of a SPIFFE trust domain;
+    /// otherwise why there are none.
+    authorities: Result<Arc<Authorities>, Arc<str>>,
+    /// How often the bundle is to be fetched, if it says so (`spiffe_refresh_hint`).
+    refresh_hint: Option<Duration>,
 }
 
 impl TryFrom<Value> for JwkSet {
@@ -158,10 +216,13 @@ impl TryFrom<Value> for JwkSet {
                 }
             }
         }
+        let refresh_hint = set.get("spiffe_refresh_hint").and_then(Value::as_u64);
         Ok(JwkSet {
             keys: keys.into(),
             ignored,
             certificates,
+            authorities: authorities(members),
+            refresh_hint: refresh_hint.map(Duration::from_secs),
         })
     }
 }
@@ -215,7 +276,21 @@ impl JwkSet {
             WantedKey::Certificate(thumbprint) => {
                 self.certificates.iter().any(|own| own == thumbprint)
             }
+            WantedKey::NotIn(other) => self != other,
         }
+    }
+
+    /// The certificate authorities for X.509-SVIDs, if the set is the bundle of a SPIFFE trust domain.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub fn authorities(&self) -> Result<&Authorities, &str> {
+        self.authorities.as_deref().map_err(|reason| &**reason)
+    }
+
+    /// How often the set is to be fetched, if it says so.
+    pub fn refresh_hint(&self) -> Option<Duration> {
+        self.refresh_hint
     }
 
     /// Whether the set has a certificate.
@@ -318,6 +393,64 @@ mod tests {
         ] {
             Jwk::parse(&jwk).unwrap_or_else(|reason| panic!("{what}: {reason}"));
         }
+    }
+
+    #[test]
+    fn a_trust_bundle_has_certificate_authorities() {
+        use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+        let certificate = |is_ca| {
+            let mut params = CertificateParams::default();
+            params.is_ca = is_ca;
+            let key = KeyPair::generate().unwrap();
+            STANDARD.encode(params.self_signed(&key).unwrap().der())
+        };
+        let authority = certificate(IsCa::Ca(BasicConstraints::Unconstrained));
+        let leaf = certificate(IsCa::NoCa);
+        let bundle = |keys: Value| {
+            let set = json!({"keys": keys, "spiffe_sequence": 7, "spiffe_refresh_hint": 60});
+            JwkSet::try_from(set).unwrap()
+        };
+        let entry = |x5c: Value| json!({"kty": "EC", "use": "x509-svid", "x5c": x5c});
+        let jwt_key = json!({"kty": "OKP", "crv": "Ed25519", "x": X, "use": "jwt-svid"});
+        for (keys, expected) in [
+            (json!([entry(json!([authority])), jwt_key]), Ok(())),
+            (
+                json!([entry(json!(["x"])), entry(json!([authority]))]),
+                Ok(()),
+            ),
+            (json!([jwt_key]), Err("no key has the use x509-svid")),
+            (
+                json!([entry(json!([leaf]))]),
+                Err("not one of a certificate authority"),
+            ),
+            (
+                json!([entry(json!([]))]),
+                Err("does not have one certificate"),
+            ),
+            (
+                json!([entry(json!([authority, authority]))]),
+                Err("does not have one certificate"),
+            ),
+            (json!([entry(json!(["?"]))]), Err("not in base64")),
+            (
+                json!([entry(json!(["AAAA"]))]),
+                Err("not an X.509 certificate"),
+            ),
+            (
+                json!([{"kty": "EC", "x5c": [authority]}]),
+                Err("no key has the use"),
+            ),
+        ] {
+            let set = bundle(keys.clone());
+            assert_eq!(set.refresh_hint(), Some(Duration::from_secs(60)));
+            match (set.authorities(), expected) {
+                (Ok(_), Ok(())) => {}
+                (Err(reason), Err(expected)) => assert!(reason.contains(expected), "{reason}"),
+                (found, _) => panic!("{keys}: {found:?}"),
+            }
+        }
+        let (one, other) = (bundle(json!([jwt_key])), bundle(json!([])));
+        assert!(one.has(WantedKey::NotIn(&other)) && !one.has(WantedKey::NotIn(&one.clone())));
     }
 
     #[test]

@@ -12,13 +12,14 @@ use crate::error::{Code, Error};
 use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
 use crate::manage::actor::{TrustRulesRead, TrustRulesWrite};
-use crate::manage::trust_rule::{self, Condition, NewTrustRule, RuleKind};
+use crate::manage::trust_rule::{self, Condition, NewTrustRule, RuleKind, TestedCredential};
 
 /// The trust rule to create.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct CreateTrustRule {
-    /// `workload`, the default: JWTs of workloads, which act as the client. `id_jag`: ID-JAGs
+    /// `workload`, the default: JWTs of workloads, which act as the client. `spiffe_x509`: X.509-SVIDs
+    /// of workloads, which act as the client (draft-ietf-oauth-spiffe-client-auth). `id_jag`: ID-JAGs
     /// (draft-ietf-oauth-identity-assertion-authz-grant), which the client presents for its users.
     #[serde(default)]
     #[schemars(extend("default" = "workload"))]
@@ -27,18 +28,20 @@ pub(in crate::http) struct CreateTrustRule {
     client_id: String,
     /// The `iss` of the JWTs, or a SPIFFE trust domain such as `spiffe://acme.example`.
     issuer: String,
-    /// The keys of an issuer that cannot be reached, as a JWK Set.
+    /// The keys of an issuer that cannot be reached, as a JWK Set; the bundle of a trust domain.
     jwks: Option<Value>,
-    /// The URL of the issuer's keys; by default what its discovery document names.
+    /// The URL of the issuer's keys; by default what its discovery document names. The bundle endpoint
+    /// of a trust domain.
     jwks_uri: Option<String>,
     /// The `aud` of the JWTs; the issuer identifier of Keyward by default.
     audience: Option<String>,
-    /// The conditions, all of which a JWT must meet. A rule for workloads needs at least one.
+    /// The conditions, all of which a JWT must meet. A rule for workloads needs at least one. For
+    /// X.509-SVIDs they are on `sub`, the SPIFFE ID.
     #[serde(default)]
     #[schemars(length(max = 10))]
     conditions: Vec<Condition>,
     /// Whether each JWT is accepted only once. The default is true for ID-JAGs, and false for
-    /// workloads, whose platforms let them use a JWT again.
+    /// workloads, whose platforms let them use a JWT again. It cannot be true for X.509-SVIDs.
     single_use: Option<bool>,
     /// The lifetime in seconds; the rule does not expire by default.
     #[schemars(range(min = 1))]
@@ -61,12 +64,14 @@ pub(in crate::http) struct DisableIssuer {
     issuer: String,
 }
 
-/// The JWT to try out.
+/// The JWT or the certificate to try out: one of the two.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::http) struct PresentedJwt {
+pub(in crate::http) struct PresentedCredential {
     /// The JWT. It is not used up.
-    token: String,
+    token: Option<String>,
+    /// The X.509-SVID in PEM, and the certificates between it and the bundle.
+    certificate: Option<String>,
 }
 
 /// The trust rules to list.
@@ -171,8 +176,14 @@ pub(in crate::http) async fn disable_issuer(api: ApiRequest, payload: Payload) -
 /// `POST /api/v1/trust-rules/test`
 pub(in crate::http) async fn test(api: ApiRequest, payload: Payload) -> HandlerResult {
     let permit = api.permit(TrustRulesRead).await?;
-    let body: PresentedJwt = api.json(payload).await?;
-    Ok(ok(
-        &trust_rule::test(&api.server, permit, &body.token).await?
-    ))
+    let body: PresentedCredential = api.json(payload).await?;
+    let credential = match (&body.token, &body.certificate) {
+        (Some(token), None) => TestedCredential::Jwt(token),
+        (None, Some(certificate)) => TestedCredential::Certificate(certificate),
+        _ => {
+            let description = "Give token or certificate, and not both";
+            return Err(Error::new(Code::InvalidRequest, description).field("token"));
+        }
+    };
+    Ok(ok(&trust_rule::test(&api.server, permit, credential).await?))
 }

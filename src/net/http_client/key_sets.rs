@@ -4,8 +4,9 @@
 //! - There is one fetch at a time for each location, each host and each account; all requests for
 //!   the same key set wait for the same fetch. The fetch of an issuer's keys reads its discovery
 //!   document and then the key set that the document names.
-//! - A key set is refreshed in the background from half of [`FRESH`] on. The cached one is used
-//!   meanwhile, and up to [`STALE`] while the partner's server fails.
+//! - A key set is refreshed in the background from half of [`FRESH`] on, or from the age that a SPIFFE
+//!   bundle asks for (`spiffe_refresh_hint`), within bounds. The cached one is used meanwhile, and up
+//!   to [`STALE`] while the partner's server fails.
 //! - A fetch waits up to [`PERMIT_TIMEOUT`] for its permits. After a failure the next fetch waits
 //!   for [`RETRY`], then twice as long each time, up to [`RETRY_MAX`].
 //! - A key id that is not in the cached set starts a fetch only every [`RETRY`], and less often
@@ -164,7 +165,7 @@ impl Source {
             .is_none_or(|(started, pause)| now.saturating_duration_since(started) >= pause);
         match cached {
             Some((keys, age)) if wanted.is_none_or(|wanted| keys.has(wanted)) => {
-                if age >= FRESH / 2 && due && fetch.is_none() {
+                if age >= refresh_age(&keys) && due && fetch.is_none() {
                     Step::UseAndRefresh(keys)
                 } else {
                     Step::Use(keys)
@@ -231,6 +232,15 @@ enum FetchReason {
     Refresh,
     /// The cached one has no key with the id that is asked for.
     UnknownKey,
+}
+
+/// The age from which a key set is refreshed. It is shorter than [`STALE`], so that the fetch has
+/// time to fail, and to be repeated.
+fn refresh_age(keys: &JwkSet) -> Duration {
+    match keys.refresh_hint() {
+        Some(hint) => hint.clamp(RETRY, STALE / 2),
+        None => FRESH / 2,
+    }
 }
 
 /// `first`, doubled `times` times, but at most `max`.
@@ -584,6 +594,18 @@ mod tests {
                 seen,
                 ["use", "use", "use and refresh", "use and refresh", "fetch"]
             );
+        }
+    }
+
+    #[test]
+    fn a_spiffe_bundle_says_when_to_refresh_it() {
+        for (hint, at) in [(60, 60), (0, 10), (1_000_000_000, 1800)] {
+            let (mut source, start) = (Source::default(), Instant::now());
+            let bundle = serde_json::json!({"keys": [], "spiffe_refresh_hint": hint});
+            let bundle = Arc::new(serde_json::from_value(bundle).unwrap());
+            source.complete(Ok(bundle), FetchReason::Refresh, start);
+            let seen = steps(&source, None, start, &[at - 1, at]);
+            assert_eq!(seen, ["use", "use and refresh"], "{hint}");
         }
     }
 

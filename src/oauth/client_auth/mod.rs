@@ -1,30 +1,31 @@
 //! Client authentication (RFC 6749 section 2.3, RFC 7523 section 2.2, RFC 8705 section 2), for all
 //! endpoints. One file per authentication method checks what [`authenticate`] found in the request. A
-//! client assertion of another issuer authenticates its client by a trust rule
+//! client assertion of another issuer, or an X.509-SVID, authenticates its client by a trust rule
 //! ([`trust`](super::trust)), whatever method the client is registered with.
 //!
 //! [`authenticate`] is the only function that makes an [`AuthenticatedClient`], and every operation
 //! that needs one takes it as an argument.
 
 use std::borrow::Cow;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use super::authorization_header::AuthorizationHeader;
 use super::failures::FailureSubject;
 use super::reason::{Reason, Rejection};
-use super::trust::Workload;
+use super::trust::{Refused, Workload, spiffe_id};
 use super::{AuthorizationServer, FormRequest};
 use crate::cache::ClientEntry;
 use crate::error::{Code, Error};
-use crate::store::client::could_be_id;
+use crate::store::client::{Client, could_be_id};
 
 mod certificate;
 pub mod private_key_jwt;
 mod secret;
 mod workload;
+mod x509_svid;
 
 pub use workload::SPIFFE_JWT;
+pub use x509_svid::SPIFFE_X509;
 
 /// The proof that a request was sent by this client.
 pub struct AuthenticatedClient {
@@ -110,7 +111,6 @@ pub async fn authenticate(
     server: &AuthorizationServer,
     request: &FormRequest,
 ) -> Result<AuthenticatedClient, Error> {
-    let now = request.context.received_at;
     let credential = match presented_credential(request) {
         Ok(credential) => credential,
         Err(rejection) => {
@@ -123,40 +123,19 @@ pub async fn authenticate(
         .as_deref()
         .is_some_and(|id| server.cache.has_cached_client(id));
     let entry = match &client_id {
-        Some(client_id) => server.cache.client(client_id).await?,
-        None => None,
+        // A SPIFFE ID is not the id of a client: a trust rule names the client.
+        Some(client_id) if !spiffe_id::has_scheme(client_id) => {
+            server.cache.client(client_id).await?
+        }
+        _ => None,
     };
     if let Some(entry) = &entry
         && is_second_method(server, request, &credential, entry).await?
     {
         return Err(two_methods());
     }
-    let checked = match &credential {
-        PresentedCredential::Certificate { .. } => {
-            certificate::check(server, entry.as_deref(), &request.context)
-                .await
-                .map(|()| None)
-        }
-        PresentedCredential::Secret { secret, .. } => secret::check(entry.as_deref(), secret, now)
-            .map(|()| None)
-            .map_err(Rejection::from),
-        PresentedCredential::Assertion {
-            client_id: named,
-            assertion,
-            kind,
-        } => {
-            if workload::applies(server, *named, assertion, *kind).await? {
-                workload::check(server, *named, assertion, &request.context)
-                    .await
-                    .map(Some)
-            } else {
-                private_key_jwt::check(server, entry.as_deref(), assertion, now)
-                    .await
-                    .map(|()| None)
-            }
-        }
-    };
-    let reason = match (&entry, checked) {
+    let checked = check(server, request, &credential, entry.as_deref()).await;
+    let (reason, meant_client) = match (&entry, checked) {
         (_, Ok(Some(workload))) => {
             return Ok(AuthenticatedClient {
                 entry: workload.client().clone(),
@@ -170,10 +149,10 @@ pub async fn authenticate(
                     workload: None,
                 });
             }
-            Err(reason) => reason,
+            Err(reason) => (reason, None),
         },
-        (None, Ok(None)) => Reason::unknown_client(),
-        (_, Err(rejection)) => rejection.into_reason()?,
+        (None, Ok(None)) => (Reason::unknown_client(), None),
+        (_, Err(refused)) => (refused.rejection.into_reason()?, refused.client),
     };
     // Each failure takes one database lookup. Otherwise its duration would tell which clients are
     // cached, and so which ones exist.
@@ -184,9 +163,42 @@ pub async fn authenticate(
         server,
         request,
         client_id.as_deref(),
-        entry.as_deref(),
+        entry.or(meant_client).as_deref(),
         reason,
     ))
+}
+
+/// Checks a credential by its method. Returns the workload that acts as the client, if a trust rule
+/// accepted it.
+async fn check(
+    server: &AuthorizationServer,
+    request: &FormRequest,
+    credential: &PresentedCredential<'_>,
+    entry: Option<&ClientEntry>,
+) -> Result<Option<Workload>, Refused> {
+    let context = &request.context;
+    let now = context.received_at;
+    match credential {
+        PresentedCredential::Certificate { client_id } => {
+            if x509_svid::applies(server, client_id, entry, context).await? {
+                return x509_svid::check(server, client_id, context).await.map(Some);
+            }
+            certificate::check(server, entry, context).await?;
+        }
+        PresentedCredential::Secret { secret, .. } => secret::check(entry, secret, now)?,
+        PresentedCredential::Assertion {
+            client_id: named,
+            assertion,
+            kind,
+        } => {
+            if workload::applies(server, *named, assertion, *kind).await? {
+                let checked = workload::check(server, *named, assertion, context).await;
+                return checked.map(Some);
+            }
+            private_key_jwt::check(server, entry, assertion, now).await?;
+        }
+    }
+    Ok(None)
 }
 
 /// Checks that the security profile of the client allows the method that it is registered with.
@@ -236,10 +248,12 @@ fn reject(
     entry: Option<&ClientEntry>,
     reason: Reason,
 ) -> Error {
+    let client = entry.map(|entry| -> &Client { entry });
+    let own_id = client.map(|client| client.client_id.as_str());
     let subject = FailureSubject {
         client_id,
-        client: entry.map(Deref::deref),
-        target: client_id.unwrap_or_default(),
+        client,
+        target: client_id.or(own_id).unwrap_or_default(),
     };
     let reason = match client_id {
         Some(client_id) => reason.of_client(client_id),

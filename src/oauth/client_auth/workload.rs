@@ -5,8 +5,7 @@ use serde::Deserialize;
 use super::AssertionKind;
 use crate::crypto::jws::Jws;
 use crate::oauth::AuthorizationServer;
-use crate::oauth::reason::Rejection;
-use crate::oauth::trust::{self, PresentedAs, PresentedJwt, Workload};
+use crate::oauth::trust::{self, PresentedAs, PresentedJwt, Refused, Workload};
 use crate::request_context::RequestContext;
 use crate::store::StoreError;
 
@@ -65,23 +64,19 @@ pub(super) async fn applies(
 /// Authenticates the client of the trust rule that accepts the assertion.
 ///
 /// # Errors
-/// [`Rejection::Inactive`] if no rule accepts it; [`Rejection::Error`] if the database or the
-/// issuer's keys cannot be asked.
+/// [`Refused`] if no rule accepts it, or if the database or the issuer's keys cannot be asked.
 pub(super) async fn check(
     server: &AuthorizationServer,
     client_id: Option<&str>,
     assertion: &str,
     context: &RequestContext,
-) -> Result<Workload, Rejection> {
+) -> Result<Workload, Refused> {
     let presented = PresentedJwt {
         text: assertion,
         client_id,
         presented_as: PresentedAs::ClientAssertion,
     };
-    let workload = trust::verify(server, &presented, context)
-        .await
-        .map_err(|refused| refused.rejection)?;
-    let used = workload.use_up(server).await;
-    used.map_err(|refused| refused.rejection)?;
+    let workload = trust::verify(server, &presented, context).await?;
+    workload.use_up(server).await?;
     Ok(workload)
 }

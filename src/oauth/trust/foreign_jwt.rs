@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::id_jag::{self, IdJag};
+use super::spiffe_id::SpiffeId;
 use crate::crypto::jws::{Jws, SignatureAlgorithm, SignatureError};
 use crate::crypto::jwt::{JwtAudience, TimeClaims};
 use crate::oauth::reason::Reason;
@@ -49,10 +50,8 @@ impl<'a> ForeignJwt<'a> {
             .map_err(|error| Reason::assertion_unreadable(&error.to_string()))?;
         let registered = RegisteredClaims::deserialize(&claims)
             .map_err(|error| Reason::assertion_unreadable(&error.to_string()))?;
-        let id_jag = match kind {
-            RuleKind::Workload => None,
-            RuleKind::IdJag => Some(IdJag::parse(&claims)?),
-        };
+        let is_id_jag = kind == RuleKind::IdJag;
+        let id_jag = is_id_jag.then(|| IdJag::parse(&claims)).transpose()?;
         Ok(ForeignJwt {
             id_jag,
             jws,
@@ -120,8 +119,7 @@ pub fn is_id_jag(text: &str) -> bool {
 
 /// The trust domain of a SPIFFE ID, as a URI.
 pub fn trust_domain(spiffe_id: &str) -> Option<&str> {
-    let path = spiffe_id.strip_prefix("spiffe://")?.find('/')?;
-    spiffe_id.get(..path + "spiffe://".len())
+    SpiffeId::parse(spiffe_id).ok().map(SpiffeId::trust_domain)
 }
 
 /// Whether `text` has the form of an issuer. Nothing else is looked up.
@@ -151,21 +149,6 @@ mod tests {
             (Some(""), None),
         ] {
             assert_eq!(kind_of(typ).ok(), kind, "{typ:?}");
-        }
-    }
-
-    #[test]
-    fn the_trust_domain_of_a_spiffe_id_is_found() {
-        for (id, domain) in [
-            (
-                "spiffe://acme.example/ns/a/sa/b",
-                Some("spiffe://acme.example"),
-            ),
-            ("spiffe://acme.example", None),
-            ("https://acme.example/a", None),
-            ("", None),
-        ] {
-            assert_eq!(trust_domain(id), domain, "{id}");
         }
     }
 }

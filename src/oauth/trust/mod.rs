@@ -1,11 +1,13 @@
-//! Workload identity: a JWT of another issuer acts as a client if a trust rule accepts it. Three
-//! kinds of requests present such a JWT: a client assertion (RFC 7523 section 2.2), the jwt-bearer
-//! grant (RFC 7523 section 2.1) and a token exchange (RFC 8693). All of them call [`verify`], and
-//! differ only in the audience that they accept and in the error that they answer with.
+//! Workload identity: a workload with a credential of another issuer acts as a client if a trust rule
+//! accepts the credential. Three kinds of requests present a JWT: a client assertion (RFC 7523 section
+//! 2.2), the jwt-bearer grant (RFC 7523 section 2.1) and a token exchange (RFC 8693). All of them call
+//! [`verify`], and differ only in the audience that they accept and in the error that they answer
+//! with. The client certificate of a request may be an X.509-SVID, which [`verify_svid`] checks.
 //!
 //! The conditions of the rules are compared before the signature is verified, so that a JWT that no
 //! rule is meant for causes no request to its issuer. Nothing of the JWT is trusted before its
-//! signature is verified with the keys of the rule that accepts it.
+//! signature is verified with the keys of the rule that accepts it. The same holds for a certificate
+//! and its chain.
 //!
 //! An ID-JAG is such a JWT too, but about a user: the authenticated client presents it, and a rule of
 //! the kind [`RuleKind::IdJag`] must accept it ([`id_jag`]).
@@ -20,6 +22,7 @@ use super::binding::Binding;
 use super::failures::FailureSubject;
 use super::reason::{Reason, Rejection};
 use crate::cache::{ClientEntry, TrustRuleEntry};
+use crate::client_certificate::CertificateChain;
 use crate::clock::Timestamp;
 use crate::credential::Fingerprint;
 use crate::error::Error;
@@ -36,18 +39,23 @@ pub mod id_jag;
 mod issuer_keys;
 mod rule_check;
 mod rule_choice;
+pub mod spiffe_id;
 mod trial;
+mod workload_credential;
+mod x509_svid;
 
 pub use foreign_jwt::{could_be_issuer, is_id_jag, trust_domain};
-pub use trial::{Trial, Trials, try_out};
+pub use trial::{Trial, Trials, TriedCredential, try_out};
 
 use foreign_jwt::{ForeignJwt, unexpected_type};
 use id_jag::IdJag;
-use issuer_keys::Signatures;
+use issuer_keys::KeyChecks;
 use rule_check::check;
 use rule_choice::{Choice, choose, refusal};
+use workload_credential::WorkloadCredential;
+use x509_svid::X509Svid;
 
-/// A workload, or a user of a client, whose JWT a trust rule has accepted.
+/// A workload, or a user of a client, whose credential a trust rule has accepted.
 pub struct Workload {
     rule: Arc<TrustRuleEntry>,
     client: Arc<ClientEntry>,
@@ -210,11 +218,11 @@ pub struct PresentedJwt<'a> {
     pub presented_as: PresentedAs,
 }
 
-/// A JWT that was not accepted.
+/// A credential that was not accepted.
 pub struct Refused {
     /// Why.
     pub rejection: Rejection,
-    /// The client whose rule the JWT was probably meant for.
+    /// The client whose rule the credential was probably meant for.
     pub client: Option<Arc<ClientEntry>>,
 }
 
@@ -262,46 +270,107 @@ pub async fn verify(
     presented: &PresentedJwt<'_>,
     context: &RequestContext,
 ) -> Result<Workload, Refused> {
-    let refused = match verify_for(server, presented, context).await {
-        Ok(workload) => return Ok(workload),
-        Err(refused) => refused,
+    let verified = match parse_jwt(presented) {
+        Ok(credential) => accept(server, credential, presented.client_id, context).await,
+        Err(reason) => Err(reason.into()),
     };
-    let client = match (refused.client, presented.client_id) {
+    match verified {
+        Ok(workload) => Ok(workload),
+        Err(refused) => Err(attribute(server, refused, presented.client_id).await?),
+    }
+}
+
+/// Verifies the client certificate of a workload: a trust rule must accept it. `client_id` is the
+/// parameter of the request: the SPIFFE ID of the certificate
+/// (draft-ietf-oauth-spiffe-client-auth section 3.2), or the client whose rules alone are considered.
+///
+/// # Errors
+/// As [`verify`].
+pub async fn verify_svid(
+    server: &AuthorizationServer,
+    chain: &CertificateChain,
+    client_id: &str,
+    context: &RequestContext,
+) -> Result<Workload, Refused> {
+    let client = (!spiffe_id::has_scheme(client_id)).then_some(client_id);
+    let parsed = X509Svid::parse(chain, context.received_at).and_then(|svid| match client {
+        None => svid.check_client_id(client_id).map(|()| svid),
+        Some(_) => Ok(svid),
+    });
+    let verified = match parsed {
+        Ok(svid) => accept(server, WorkloadCredential::X509Svid(svid), client, context).await,
+        Err(reason) => Err(reason.into()),
+    };
+    match verified {
+        Ok(workload) => Ok(workload),
+        Err(refused) => Err(attribute(server, refused, client).await?),
+    }
+}
+
+/// Whether the certificate is an X.509-SVID of a trust domain that the client has a rule for.
+///
+/// # Errors
+/// [`StoreError`] if the rules are not cached and the database did not answer.
+pub async fn has_rule_for_svid(
+    server: &AuthorizationServer,
+    chain: &CertificateChain,
+    client_id: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let Ok(svid) = X509Svid::parse(chain, now) else {
+        return Ok(false);
+    };
+    let rules = server.cache.trust_rules(svid.trust_domain()).await?;
+    Ok(rules
+        .iter()
+        .any(|rule| rule.kind == RuleKind::SpiffeX509 && rule.client_id == client_id))
+}
+
+fn parse_jwt<'a>(presented: &PresentedJwt<'a>) -> Result<WorkloadCredential<'a>, Reason> {
+    let jwt = ForeignJwt::parse(presented.text)?;
+    if jwt.kind() != presented.presented_as.rule_kind() {
+        return Err(unexpected_type(
+            jwt.jws.header.typ.as_deref().unwrap_or("JWT"),
+        ));
+    }
+    Ok(WorkloadCredential::Jwt(
+        Box::new(jwt),
+        presented.presented_as,
+    ))
+}
+
+/// Attributes a refusal to the client that the request names, unless a rule was found to be meant.
+async fn attribute(
+    server: &AuthorizationServer,
+    refused: Refused,
+    client_id: Option<&str>,
+) -> Result<Refused, StoreError> {
+    let client = match (refused.client, client_id) {
         (None, Some(client_id)) => server.cache.client(client_id).await?,
         (client, _) => client,
     };
-    Err(Refused {
+    Ok(Refused {
         rejection: refused.rejection,
         client,
     })
 }
 
-async fn verify_for(
+/// Finds the rule that accepts a credential; only rules of `client_id` if it is given.
+async fn accept(
     server: &AuthorizationServer,
-    presented: &PresentedJwt<'_>,
+    credential: WorkloadCredential<'_>,
+    client_id: Option<&str>,
     context: &RequestContext,
 ) -> Result<Workload, Refused> {
     let now = context.received_at;
-    let jwt = ForeignJwt::parse(presented.text)?;
-    if jwt.kind() != presented.presented_as.rule_kind() {
-        return Err(unexpected_type(jwt.jws.header.typ.as_deref().unwrap_or("JWT")).into());
-    }
-    let mut rules = rules_for(server, &jwt).await?;
-    if let Some(client_id) = presented.client_id {
+    let mut rules = rules_for(server, &credential).await?;
+    if let Some(client_id) = client_id {
         rules.retain(|rule| rule.client_id == client_id);
     }
     let mut outcomes = Vec::with_capacity(rules.len());
-    let mut signatures = Signatures::default();
+    let mut keys = KeyChecks::default();
     for rule in &rules {
-        let checked = check(
-            server,
-            rule,
-            &jwt,
-            presented.presented_as,
-            now,
-            &mut signatures,
-        )
-        .await;
+        let checked = check(server, rule, &credential, now, &mut keys).await;
         outcomes.push((rule, checked));
         if rules.len() > 1 {
             // There may be many: other requests of this thread must go on meanwhile.
@@ -311,22 +380,25 @@ async fn verify_for(
     let (rule, client) = match choose(outcomes) {
         Choice::Accepted(rule, client) => (rule, client),
         Choice::Refused(failure) => {
-            return Err(refusal(server, &jwt, &rules, failure).await?);
+            return Err(refusal(server, &credential, &rules, failure).await?);
         }
     };
     check_still_trusted(server, rule).await?;
-    let actor = match jwt.kind() {
-        RuleKind::Workload => format!("trust rule {}", rule.id),
-        RuleKind::IdJag => format!("client {}", client.client_id),
+    let actor = credential.actor(&rule.id, &client.client_id);
+    let mut claims = rule.conditions.select(credential.claims());
+    let (single_use, id_jag) = match credential {
+        WorkloadCredential::Jwt(jwt, _) => {
+            (rule.single_use.then(|| single_use(rule, &jwt)), jwt.id_jag)
+        }
+        WorkloadCredential::X509Svid(_) => (None, None),
     };
-    let mut claims = rule.conditions.select(&jwt.claims);
-    if let Some(id_jag) = &jwt.id_jag {
+    if let Some(id_jag) = &id_jag {
         claims.insert("sub".to_owned(), id_jag.user().into());
     }
     Ok(Workload {
         claims,
-        single_use: rule.single_use.then(|| single_use(rule, &jwt)),
-        id_jag: jwt.id_jag,
+        single_use,
+        id_jag,
         recorder: Recorder::in_request(actor, context),
         rule: rule.clone(),
         client,
@@ -364,18 +436,21 @@ async fn is_enabled(
         .any(|current| current.id == rule.id && current.disabled_at.is_none()))
 }
 
-/// The rules for the issuers of a JWT, of the kind that is for it.
+/// The rules for the issuers of a credential, of the kind that is for it.
 async fn rules_for(
     server: &AuthorizationServer,
-    jwt: &ForeignJwt<'_>,
+    credential: &WorkloadCredential<'_>,
 ) -> Result<Vec<Arc<TrustRuleEntry>>, Rejection> {
-    if jwt.registered.iss.as_deref() == Some(server.issuer.as_str()) {
+    if let WorkloadCredential::Jwt(jwt, _) = credential
+        && jwt.registered.iss.as_deref() == Some(server.issuer.as_str())
+    {
         return Err(Reason::trust_own_issuer().into());
     }
     let mut rules = Vec::new();
-    for issuer in jwt.issuers() {
+    for issuer in credential.issuers() {
         let of_issuer = server.cache.trust_rules(issuer).await?;
-        let of_kind = of_issuer.iter().filter(|rule| rule.kind == jwt.kind());
+        let kind = credential.kind();
+        let of_kind = of_issuer.iter().filter(|rule| rule.kind == kind);
         rules.extend(of_kind.cloned());
     }
     Ok(rules)

@@ -1,4 +1,4 @@
-//! Whether one trust rule accepts a JWT.
+//! Whether one trust rule accepts a credential.
 
 use std::sync::Arc;
 
@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 
 use super::PresentedAs;
 use super::foreign_jwt::ForeignJwt;
-use super::issuer_keys::Signatures;
+use super::issuer_keys::KeyChecks;
+use super::workload_credential::WorkloadCredential;
 use crate::cache::{ClientEntry, TrustRuleEntry};
 use crate::clock::Timestamp;
 use crate::crypto::jwt::{JwtAudience, TimeClaims, TimeError};
@@ -22,25 +23,24 @@ const MAX_LIFETIME: i64 = 48 * 3600;
 /// minutes.
 const MAX_ID_JAG_LIFETIME: i64 = 3600;
 
-/// Why one rule does not accept a JWT.
+/// Why one rule does not accept a credential.
 pub(super) struct Failure {
     pub(super) rejection: Rejection,
-    /// How many conditions the JWT meets.
+    /// How many conditions the credential meets.
     pub(super) conditions_met: usize,
     /// Whether it meets all of them.
     pub(super) is_meant: bool,
 }
 
-/// Checks a JWT against one rule. Returns the client that the rule names.
+/// Checks a credential against one rule. Returns the client that the rule names.
 pub(super) async fn check(
     server: &AuthorizationServer,
     rule: &TrustRuleEntry,
-    jwt: &ForeignJwt<'_>,
-    presented_as: PresentedAs,
+    credential: &WorkloadCredential<'_>,
     now: Timestamp,
-    signatures: &mut Signatures,
+    keys: &mut KeyChecks,
 ) -> Result<Arc<ClientEntry>, Failure> {
-    let (met, unmet) = compare(rule, &jwt.claims);
+    let (met, unmet) = compare(rule, credential.claims());
     let failure = |is_meant| {
         move |rejection| Failure {
             rejection,
@@ -48,7 +48,7 @@ pub(super) async fn check(
             is_meant,
         }
     };
-    check_client(rule, jwt)
+    check_addressee(rule, credential)
         .and_then(|()| unmet.map_or(Ok(()), Err))
         .map_err(Rejection::from)
         .map_err(failure(false))?;
@@ -56,22 +56,24 @@ pub(super) async fn check(
         .map_err(Rejection::from)
         .map_err(failure(true))?;
     let client = enabled_client(server, rule).await.map_err(failure(true))?;
-    check_profile(server, &client, jwt, presented_as)
-        .map_err(Rejection::from)
-        .map_err(failure(true))?;
-    check_audience(server, rule, &jwt.registered.aud, presented_as)
-        .and_then(|()| check_times(rule, &jwt.times(), now, server.clock.past()))
-        .map_err(Rejection::from)
-        .map_err(failure(true))?;
-    signatures
-        .check(server, rule, jwt)
+    if let WorkloadCredential::Jwt(jwt, presented_as) = credential {
+        check_profile(server, &client, jwt, *presented_as)
+            .and_then(|()| check_audience(server, rule, &jwt.registered.aud, *presented_as))
+            .and_then(|()| check_times(rule, &jwt.times(), now, server.clock.past()))
+            .map_err(Rejection::from)
+            .map_err(failure(true))?;
+    }
+    keys.check(server, rule, credential, now)
         .await
         .map_err(failure(true))?;
     Ok(client)
 }
 
 /// An ID-JAG is for one client: another client must not use it.
-fn check_client(rule: &TrustRule, jwt: &ForeignJwt<'_>) -> Result<(), Reason> {
+fn check_addressee(rule: &TrustRule, credential: &WorkloadCredential<'_>) -> Result<(), Reason> {
+    let WorkloadCredential::Jwt(jwt, _) = credential else {
+        return Ok(());
+    };
     match &jwt.id_jag {
         Some(id_jag) if id_jag.client_id != rule.client_id => {
             let shown: String = id_jag.client_id.chars().take(200).collect();
@@ -81,7 +83,7 @@ fn check_client(rule: &TrustRule, jwt: &ForeignJwt<'_>) -> Result<(), Reason> {
     }
 }
 
-/// How many conditions the JWT meets, and why it is refused if it does not meet all.
+/// How many conditions the credential meets, and why it is refused if it does not meet all.
 fn compare(rule: &TrustRule, claims: &Map<String, Value>) -> (usize, Option<Reason>) {
     let mut met = 0;
     let mut first_unmet = None;
@@ -119,7 +121,9 @@ async fn enabled_client(
 }
 
 /// Checks that the security profile of the client lets a JWT stand for the client's own key. Beside an
-/// ID-JAG the client authenticates itself, and only the signature algorithm is restricted.
+/// ID-JAG the client authenticates itself, and only the signature algorithm is restricted. An
+/// X.509-SVID needs no such check: the workload proves possession of its key, as a client with
+/// `tls_client_auth` does.
 fn check_profile(
     server: &AuthorizationServer,
     client: &ClientEntry,
@@ -177,7 +181,7 @@ fn check_times(
         return Err(Reason::trust_token_ended(id, times.expired_for(now)));
     }
     let max_lifetime = match rule.kind {
-        RuleKind::Workload => MAX_LIFETIME,
+        RuleKind::Workload | RuleKind::SpiffeX509 => MAX_LIFETIME,
         RuleKind::IdJag => MAX_ID_JAG_LIFETIME,
     };
     times.check(now, max_lifetime).map_err(|error| match error {

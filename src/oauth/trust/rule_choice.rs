@@ -1,10 +1,10 @@
-//! Which trust rule accepts a JWT, and which rule explains a refusal.
+//! Which trust rule accepts a credential, and which rule explains a refusal.
 
 use std::sync::Arc;
 
 use super::Refused;
-use super::foreign_jwt::ForeignJwt;
 use super::rule_check::Failure;
+use super::workload_credential::WorkloadCredential;
 use crate::cache::{ClientEntry, TrustRuleEntry};
 use crate::oauth::AuthorizationServer;
 use crate::oauth::reason::Reason;
@@ -12,13 +12,13 @@ use crate::store::StoreError;
 
 pub(super) enum Choice<'a> {
     Accepted(&'a Arc<TrustRuleEntry>, Arc<ClientEntry>),
-    /// With the rule that came nearest to accepting the JWT.
+    /// With the rule that came nearest to accepting the credential.
     Refused(Option<(&'a Arc<TrustRuleEntry>, Failure)>),
 }
 
 pub(super) type Outcome<'a> = (&'a Arc<TrustRuleEntry>, Result<Arc<ClientEntry>, Failure>);
 
-/// Chooses the oldest rule that accepts the JWT. Rules of several clients are refused: otherwise one
+/// Chooses the oldest rule that accepts the credential. Rules of several clients are refused: otherwise one
 /// account could make the workloads of another act as its own client.
 pub(super) fn choose(outcomes: Vec<Outcome<'_>>) -> Choice<'_> {
     let mut accepted: Option<(&Arc<TrustRuleEntry>, Arc<ClientEntry>)> = None;
@@ -54,17 +54,17 @@ pub(super) fn choose(outcomes: Vec<Outcome<'_>>) -> Choice<'_> {
     }
 }
 
-/// The refusal of a JWT that no rule accepts. It is attributed to a client only if the JWT was meant
+/// The refusal of a credential that no rule accepts. It is attributed to a client only if it was meant
 /// for one of its rules: it meets some of the conditions, or all rules of the issuer are this
 /// client's. Otherwise an account could read about the workloads of others in its failures.
 pub(super) async fn refusal(
     server: &AuthorizationServer,
-    jwt: &ForeignJwt<'_>,
+    credential: &WorkloadCredential<'_>,
     rules: &[Arc<TrustRuleEntry>],
     nearest: Option<(&Arc<TrustRuleEntry>, Failure)>,
 ) -> Result<Refused, StoreError> {
     let Some((rule, failure)) = nearest else {
-        return Ok(no_rule(jwt).into());
+        return Ok(credential.no_rule().into());
     };
     let only_client = rules.iter().all(|other| other.client_id == rule.client_id);
     if !(failure.is_meant || failure.conditions_met > 0 || only_client) {
@@ -74,14 +74,6 @@ pub(super) async fn refusal(
         rejection: failure.rejection,
         client: server.cache.client(&rule.client_id).await?,
     })
-}
-
-/// Why there is no rule for a JWT.
-pub(super) fn no_rule(jwt: &ForeignJwt<'_>) -> Reason {
-    match jwt.issuers().first() {
-        Some(issuer) => Reason::trust_issuer_unknown(issuer),
-        None => Reason::trust_no_issuer(),
-    }
 }
 
 #[cfg(test)]
