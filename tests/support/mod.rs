@@ -875,6 +875,8 @@ pub fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Waits for a condition that must hold within a promised time, however busy the machine is.
+///
+/// The interval between two looks grows with the time waited, since each look costs CPU time.
 pub fn within<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
@@ -885,7 +887,8 @@ pub fn within<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T
             began.elapsed() < limit,
             "{what} did not come within {limit:?}"
         );
-        std::thread::sleep(Duration::from_millis(10));
+        let interval = began.elapsed() / 8;
+        std::thread::sleep(interval.clamp(Duration::from_millis(10), Duration::from_millis(100)));
     }
 }
 
