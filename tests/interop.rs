@@ -277,6 +277,9 @@ fn spring_security_and_nimbus_work_with_keyward() {
     any.as_object_mut().unwrap().remove("alg");
     let profile = ["--profile", "fapi2"];
     let fapi = keyed_client(&world, &any, &[&flags[..], &profile].concat());
+    let jars = std::path::Path::new(&variable("TEST_JAVA_DIR")).join("*");
+    let source = repository("tests/interop/java/SpringSecurity.java");
+    let class_path = tools::compile_java(&source, &jars, &world.folder);
     for setting in ["off", "on"] {
         let initial = world.cli(&[
             "registration-token",
@@ -287,12 +290,8 @@ fn spring_security_and_nimbus_work_with_keyward() {
             "1",
         ]);
         let node = world.start_with(&["--assertion-for-token-endpoint", setting]);
-        let jars = std::path::Path::new(&variable("TEST_JAVA_DIR")).join("*");
-        let mut java = Command::new("java");
-        java.arg("-cp")
-            .arg(jars)
-            .arg(repository("tests/interop/java/SpringSecurity.java"));
-        let output = java
+        let output = tools::java()
+            .args(["-cp", &class_path, "SpringSecurity"])
             .env("ISSUER", &node.base)
             .env("CLIENT_ID", &client.id)
             .env("CLIENT_SECRET", &client.secret)
