@@ -333,6 +333,7 @@ on_both! {
             let until = Instant::now() + Duration::from_millis(3500);
             while Instant::now() < until {
                 verify_next();
+                std::thread::sleep(Duration::from_millis(20));
             }
         }
         assert!(verifier.verified > 20, "{}", verifier.verified);

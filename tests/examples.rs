@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::support::jwt::{self, Pair};
-use crate::support::tools::{Tool, variable};
+use crate::support::tools::{self, Tool, variable};
 use crate::support::{Client, Node, World, repository, within};
 
 const ORDERS: &str = "https://orders.example/";
@@ -479,8 +479,7 @@ fn the_go_example_protects_its_resource() {
             .arg(&program)
             .arg(".")
             .current_dir(repository("examples/go"))
-            .env("GOCACHE", repository("target/interop-go-cache"))
-            .env("GOTOOLCHAIN", "local");
+            .envs(tools::go_environment());
         succeeds(&mut build);
         Box::new(move || Command::new(&program))
     });
@@ -504,12 +503,10 @@ fn the_java_example_protects_its_resource() {
     needs!(Tool::Java);
     let jars = PathBuf::from(variable("TEST_JAVA_DIR")).join("*");
     check(|world| {
-        let mut compile = Command::new("javac");
-        compile.arg("-cp").arg(&jars).arg("-d").arg(&world.folder);
-        succeeds(compile.arg(repository("examples/java/ResourceServer.java")));
-        let class_path = format!("{}:{}", world.folder.display(), jars.display());
+        let source = repository("examples/java/ResourceServer.java");
+        let class_path = tools::compile_java(&source, &jars, &world.folder);
         Box::new(move || {
-            let mut command = Command::new("java");
+            let mut command = tools::java();
             command.args(["-cp", &class_path, "ResourceServer"]);
             command
         })

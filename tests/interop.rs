@@ -255,7 +255,7 @@ fn libraries_authenticate_by_certificate() {
     for mut command in [
         tools::python("mutual_tls.py"),
         tools::node("openid_client_mutual_tls.mjs"),
-        tools::java("MutualTls.java"),
+        tools::java_source("MutualTls.java"),
         tools::go(&repository("tests/interop/go_mutual_tls")),
     ] {
         command
@@ -346,6 +346,9 @@ fn spring_security_and_nimbus_work_with_keyward() {
     any.as_object_mut().unwrap().remove("alg");
     let profile = ["--profile", "fapi2"];
     let fapi = keyed_client(&world, &any, &[&flags[..], &profile].concat());
+    let jars = std::path::Path::new(&variable("TEST_JAVA_DIR")).join("*");
+    let source = repository("tests/interop/java/SpringSecurity.java");
+    let class_path = tools::compile_java(&source, &jars, &world.folder);
     for setting in ["off", "on"] {
         let initial = world.cli(&[
             "registration-token",
@@ -356,7 +359,8 @@ fn spring_security_and_nimbus_work_with_keyward() {
             "1",
         ]);
         let node = world.start_with(&["--assertion-for-token-endpoint", setting]);
-        let output = tools::java("SpringSecurity.java")
+        let output = tools::java()
+            .args(["-cp", &class_path, "SpringSecurity"])
             .env("ISSUER", &node.base)
             .env("CLIENT_ID", &client.id)
             .env("CLIENT_SECRET", &client.secret)

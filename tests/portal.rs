@@ -10,28 +10,13 @@ use diesel::prelude::*;
 use serde_json::{Value, json};
 
 use crate::support::mutual_tls::Authority;
+use crate::support::portal;
 use crate::support::proxy::Proxy;
 use crate::support::tools::{self, Tool, variable};
 use crate::support::{Backend, EmptyWorld, Node, World, repository};
 
 const PASSWORD: &str = "six quiet otters build dams";
 const RESOURCE: &str = "https://orders.example/";
-
-fn set_password(world: &World, email: &str) {
-    let mut command = world.command(&["user", "set-password", email]);
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(PASSWORD.as_bytes())
-        .unwrap();
-    assert!(child.wait().unwrap().success());
-}
 
 /// Creates a partner with users and applications, an API, and an operator. Returns what the scripts
 /// need to know of them.
@@ -60,7 +45,7 @@ fn prepare(world: &World) -> Value {
             &["--account", "Acme Logistics"]
         };
         world.cli(&[&["user", "create", "--email", email, "--role", role], of].concat());
-        set_password(world, email);
+        portal::set_password(world, email, PASSWORD);
         people.insert(role, email);
     }
     let application = |name: &str| {

@@ -14,7 +14,7 @@ use keyward::store::grant_type::GrantType;
 use keyward::store::security_profile::SecurityProfile;
 use serde_json::json;
 
-use crate::support::tools::{Tool, variable};
+use crate::support::tools::{self, Tool, variable};
 use crate::support::{self, Node, World, jwt, repository};
 
 /// Characters with a meaning in a shell, a format string, a URL, a comment or the templates.
@@ -57,18 +57,25 @@ impl Project {
         let python = std::env::var_os("TEST_PYTHON").map(PathBuf::from);
         let python = python.as_deref().and_then(Path::parent).map(Path::to_owned);
         let path = std::env::var_os("PATH").unwrap();
-        let folders = python.into_iter().chain(std::env::split_paths(&path));
+        let java = (self.snippet == Snippet::Java).then(|| tools::java_folder(&self.folder));
+        let folders = java
+            .into_iter()
+            .chain(python)
+            .chain(std::env::split_paths(&path));
         let mut shell = Command::new("sh");
         shell
             .args(["-c", command])
             .current_dir(&self.folder)
             .env("PATH", std::env::join_paths(folders).unwrap())
             .env("CARGO_TARGET_DIR", cache.join("rust"))
+            // What takes long to compile and does not change what the program does.
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
             // The quick start is compiled as by a user, not linted as this repository.
             .env_remove("RUSTC_WORKSPACE_WRAPPER")
-            .env("GOCACHE", repository("target/interop-go-cache"))
-            .env("GOTOOLCHAIN", "local")
+            .env("CARGO_PROFILE_DEV_DEBUG_ASSERTIONS", "false")
+            .env("CARGO_PROFILE_DEV_OVERFLOW_CHECKS", "false")
+            .env("CARGO_PROFILE_DEV_PANIC", "abort")
+            .envs(tools::go_environment())
             .env("CLIENT_KEY", self.folder.join("key.json"))
             .env_remove("CLIENT_SECRET")
             .envs(secret.map(|secret| ("CLIENT_SECRET", secret)));

@@ -1,7 +1,7 @@
 //! Documents that are the same for all callers: `/openapi.json`, the authorization server metadata,
-//! and the page `/docs`. They are made once and sent from memory.
+//! and the page `/docs`. Each is made at most once, when it is first requested, and sent from memory.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{
@@ -23,7 +23,8 @@ const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 
 /// The documents of this server.
 pub struct Documents {
-    openapi: Bytes,
+    issuer: String,
+    openapi: OnceLock<Bytes>,
     metadata: ArcSwapOption<Metadata>,
 }
 
@@ -34,13 +35,23 @@ struct Metadata {
 }
 
 impl Documents {
-    /// Makes the documents that never change.
+    /// The documents of this server, none of which is made yet.
     pub fn new(server: &AuthorizationServer) -> Self {
-        let document = openapi::document(&super::operations(), Some(server.issuer.as_str()));
         Documents {
-            openapi: document.to_string().into(),
+            issuer: server.issuer.as_str().to_owned(),
+            openapi: OnceLock::new(),
             metadata: ArcSwapOption::empty(),
         }
+    }
+
+    /// The OpenAPI document as JSON. Making it is a large part of the CPU time of a start, and few
+    /// servers are asked for it.
+    fn openapi(&self) -> Bytes {
+        let make = || {
+            let document = openapi::document(&super::operations(), Some(&self.issuer));
+            Bytes::from(document.to_string())
+        };
+        self.openapi.get_or_init(make).clone()
     }
 
     /// The authorization server metadata (RFC 8414) as JSON. It is made again after a reload of the
@@ -71,7 +82,7 @@ pub(super) async fn openapi(documents: Data<Documents>) -> HandlerResult {
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "public, max-age=300"))
         .content_type(JSON)
-        .body(documents.openapi.clone()))
+        .body(documents.openapi()))
 }
 
 /// `GET /docs`: a page to read the API and to try it.

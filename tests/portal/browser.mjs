@@ -156,12 +156,14 @@ export const row = (page, text) => page.locator('tbody tr').filter({ hasText: te
 
 /** Reloads until the condition holds: counters and failures are written every five seconds. */
 export async function eventually(what, look, patience = 30_000) {
-  const end = Date.now() + patience
+  const began = Date.now()
   for (;;) {
     const found = await look()
     if (found) return found
-    assert.ok(Date.now() < end, `${what} did not come`)
-    await new Promise((done) => setTimeout(done, 100))
+    const waited = Date.now() - began
+    assert.ok(waited < patience, `${what} did not come`)
+    // The interval grows, since each look may render a page.
+    await new Promise((done) => setTimeout(done, Math.min(Math.max(waited / 4, 100), 1000)))
   }
 }
 

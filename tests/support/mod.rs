@@ -388,19 +388,31 @@ impl World {
     pub fn count(&self, query: &str) -> i64 {
         let sql = diesel::dsl::sql::<diesel::sql_types::BigInt>(query);
         match self.backend {
-            Backend::Sqlite => {
-                let mut connection =
-                    SqliteConnection::establish(&self.folder.join("keyward.db").to_string_lossy())
-                        .unwrap();
-                connection
-                    .batch_execute("PRAGMA busy_timeout = 5000")
-                    .unwrap();
-                sql.get_result(&mut connection).unwrap()
-            }
+            Backend::Sqlite => sql.get_result(&mut self.sqlite_connection()).unwrap(),
             Backend::Postgres => sql
                 .get_result(&mut PgConnection::establish(&self.database_url).unwrap())
                 .unwrap(),
         }
+    }
+
+    /// Queries one text directly from the database.
+    pub fn text(&self, query: &str) -> String {
+        let sql = diesel::dsl::sql::<diesel::sql_types::Text>(query);
+        match self.backend {
+            Backend::Sqlite => sql.get_result(&mut self.sqlite_connection()).unwrap(),
+            Backend::Postgres => sql
+                .get_result(&mut PgConnection::establish(&self.database_url).unwrap())
+                .unwrap(),
+        }
+    }
+
+    fn sqlite_connection(&self) -> SqliteConnection {
+        let file = self.folder.join("keyward.db");
+        let mut connection = SqliteConnection::establish(&file.to_string_lossy()).unwrap();
+        connection
+            .batch_execute("PRAGMA busy_timeout = 5000")
+            .unwrap();
+        connection
     }
 
     /// Marks the clocks as steady: on a new database nothing is purged for ten minutes.
@@ -411,14 +423,7 @@ impl World {
     /// Executes a statement directly on the database.
     pub fn execute(&self, statement: &str) {
         match self.backend {
-            Backend::Sqlite => {
-                let mut connection =
-                    SqliteConnection::establish(&self.folder.join("keyward.db").to_string_lossy())
-                        .unwrap();
-                connection
-                    .batch_execute(&format!("PRAGMA busy_timeout = 5000; {statement}"))
-                    .unwrap();
-            }
+            Backend::Sqlite => self.sqlite_connection().batch_execute(statement).unwrap(),
             Backend::Postgres => PgConnection::establish(&self.database_url)
                 .unwrap()
                 .batch_execute(statement)
@@ -875,6 +880,8 @@ pub fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Waits for a condition that must hold within a promised time, however busy the machine is.
+///
+/// The interval between two looks grows with the time waited, since each look costs CPU time.
 pub fn within<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
@@ -885,7 +892,8 @@ pub fn within<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T
             began.elapsed() < limit,
             "{what} did not come within {limit:?}"
         );
-        std::thread::sleep(Duration::from_millis(10));
+        let interval = began.elapsed() / 8;
+        std::thread::sleep(interval.clamp(Duration::from_millis(10), Duration::from_millis(100)));
     }
 }
 

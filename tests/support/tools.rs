@@ -5,10 +5,15 @@
 //! `tests/run` sets, a missing tool is a failure.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{LazyLock, Mutex};
+
+/// Flags of `java` for programs that run for a few seconds: the second compiler and the parallel
+/// garbage collector cost more CPU time than they save.
+pub const JVM_FLAGS: [&str; 2] = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
 
 /// Something that is not part of a Rust toolchain or of every Linux system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -199,8 +204,8 @@ pub fn node(script: &str) -> Command {
 }
 
 /// A program in one file of `tests/interop/java`, with the jars of `TEST_JAVA_DIR`.
-pub fn java(file: &str) -> Command {
-    let mut command = Command::new("java");
+pub fn java_source(file: &str) -> Command {
+    let mut command = java();
     command
         .arg("-cp")
         .arg(Path::new(&variable("TEST_JAVA_DIR")).join("*"))
@@ -213,7 +218,64 @@ pub fn go(folder: &Path) -> Command {
     command
         .args(["run", "."])
         .current_dir(folder)
-        .env("GOCACHE", super::repository("target/interop-go-cache"))
-        .env("GOTOOLCHAIN", "local");
+        .envs(go_environment());
     command
+}
+
+/// The variables of each call of `go`. All calls share them, so that the standard library is
+/// compiled once.
+pub fn go_environment() -> [(&'static str, OsString); 4] {
+    let cache = super::repository("target/interop-go-cache");
+    [
+        ("GOCACHE", cache.into_os_string()),
+        ("GOTOOLCHAIN", "local".into()),
+        // Without inlining, the standard library compiles in two thirds of the CPU time.
+        ("GOFLAGS", "-gcflags=all=-l -buildvcs=false".into()),
+        // The compiler collects garbage less often.
+        ("GOGC", "400".into()),
+    ]
+}
+
+/// Compiles a Java program to classes in a folder. Returns the class path to run it with.
+pub fn compile_java(source: &Path, jars: &Path, folder: &Path) -> String {
+    let output = Command::new("javac")
+        .args(JVM_FLAGS.map(|flag| format!("-J{flag}")))
+        // Annotation processors in the jars are not looked for.
+        .args(["-proc:none", "-cp"])
+        .arg(jars)
+        .arg("-d")
+        .arg(folder)
+        .arg(source)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}", source.display());
+    format!("{}:{}", folder.display(), jars.display())
+}
+
+pub fn java() -> Command {
+    let mut command = Command::new("java");
+    command.args(JVM_FLAGS);
+    command
+}
+
+/// A folder for `PATH` with a `java` that takes [`JVM_FLAGS`]. The variables that set flags make
+/// Java print a line.
+pub fn java_folder(within: &Path) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let java = std::env::split_paths(&paths)
+        .map(|folder| folder.join("java"))
+        .find(|program| program.is_file());
+    let folder = within.join("bin");
+    std::fs::create_dir_all(&folder).unwrap();
+    let script = folder.join("java");
+    let flags = JVM_FLAGS.join(" ");
+    let text = format!(
+        "#!/bin/sh\nexec '{}' {flags} \"$@\"\n",
+        java.unwrap().display()
+    );
+    std::fs::write(&script, text).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    folder
 }
