@@ -6,7 +6,7 @@ use oauth2::{ClientId, ClientSecret, Scope, TokenResponse};
 use serde_json::json;
 
 use crate::support::mutual_tls::{Authority, Identity, start_asking};
-use crate::support::tools::{self, Tool};
+use crate::support::tools::{self, Tool, variable};
 use crate::support::{Client, World, jwt, repository};
 
 /// Runs a script with the URLs and credentials that it may need in its environment.
