@@ -120,6 +120,7 @@ on_both! {
         present(&signer, &good);
         present(&signer, &good);
         present(&signer, "nonsense");
+        present(&signer, &pair.sign(&json!({"alg": "ES256", "kid": "one", "typ": "at+jwt"}), &claims(json!({}))));
         let unsigned = |header: Value| [jwt::encode(header.to_string()), jwt::encode(claims(json!({})).to_string()), String::new()].join(".");
         present(&signer, &unsigned(json!({"alg": "HS256"})));
         present(&signer, &unsigned(json!({"alg": "ES256", "kid": "two"})));
@@ -169,7 +170,7 @@ on_both! {
             ),
         ];
         let codes = [
-            "certificate_missing", "assertion_used", "assertion_not_a_jwt", "assertion_algorithm", "assertion_no_fitting_key", "assertion_wrong_signature",
+            "certificate_missing", "assertion_used", "assertion_not_a_jwt", "assertion_wrong_type", "assertion_algorithm", "assertion_no_fitting_key", "assertion_wrong_signature",
             "assertion_wrong_client", "assertion_ended", "assertion_too_long", "assertion_not_begun", "assertion_unreadable",
             "no_initial_token", "no_registration_token", "not_a_token", "not_a_key", "token_revoked", "key_ended", "owner_disabled",
         ];

@@ -160,6 +160,7 @@ reasons! {
 
     // Client authentication by a signed assertion (private_key_jwt).
     assertion_not_a_jwt(detail: &str) = "the assertion is not a JWT: {detail}";
+    assertion_wrong_type() = "typ of the assertion is that of a JWT for something else";
     assertion_algorithm() = "the assertion is signed with an algorithm that is not accepted";
     assertion_critical_header() = "the assertion has a critical header that is not understood";
     assertion_no_keys() = "the client has no keys";

@@ -58,6 +58,27 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error>
 }
 
 impl Header {
+    /// Whether `typ` allows a JWT to authenticate a client or a workload: it is `JWT`, `JOSE`,
+    /// `client-authentication+jwt`, or left out. A JWT of another type, such as an access token or a
+    /// DPoP proof, is for something else (RFC 8725 section 3.11).
+    pub fn may_authenticate(&self) -> bool {
+        let media_type = self.media_type();
+        let allowed = [
+            None,
+            Some("jwt"),
+            Some("jose"),
+            Some("client-authentication+jwt"),
+        ];
+        allowed.contains(&media_type.as_deref())
+    }
+
+    /// `typ` in lower case, without `application/` (RFC 7515 section 4.1.9).
+    pub fn media_type(&self) -> Option<String> {
+        let lower = self.typ.as_ref()?.to_ascii_lowercase();
+        let short = lower.strip_prefix("application/");
+        Some(short.map(str::to_owned).unwrap_or(lower))
+    }
+
     /// The algorithm, if its signatures are accepted.
     pub fn algorithm(&self) -> Option<SignatureAlgorithm> {
         SignatureAlgorithm::named(&self.alg)

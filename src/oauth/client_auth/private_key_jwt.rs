@@ -76,6 +76,9 @@ pub(super) async fn check(
     }
     let jws =
         Jws::parse(assertion).map_err(|error| Reason::assertion_not_a_jwt(&error.to_string()))?;
+    if !jws.header.may_authenticate() {
+        return Err(Reason::assertion_wrong_type().into());
+    }
     // Before the keys are fetched: an assertion that no key could verify needs none.
     let algorithm = jws.accepted_algorithm().map_err(signature_reason)?;
     let profile = server.security_profile(client);

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::id_jag::{self, IdJag};
 use super::spiffe_id::SpiffeId;
-use crate::crypto::jws::{Jws, SignatureAlgorithm, SignatureError};
+use crate::crypto::jws::{Header, Jws, SignatureAlgorithm, SignatureError};
 use crate::crypto::jwt::{JwtAudience, TimeClaims};
 use crate::oauth::reason::Reason;
 use crate::store::trust_rule::RuleKind;
@@ -40,7 +40,7 @@ impl<'a> ForeignJwt<'a> {
     pub(super) fn parse(text: &'a str) -> Result<Self, Reason> {
         let jws =
             Jws::parse(text).map_err(|error| Reason::assertion_not_a_jwt(&error.to_string()))?;
-        let kind = kind_of(jws.header.typ.as_deref())?;
+        let kind = kind_of(&jws.header)?;
         let algorithm = jws.accepted_algorithm().map_err(|error| match error {
             SignatureError::CriticalHeader => Reason::assertion_critical_header(),
             _ => Reason::assertion_algorithm(),
@@ -87,18 +87,14 @@ impl<'a> ForeignJwt<'a> {
     }
 }
 
-/// The kind of the rules for JWTs of this type. Platforms write `JWT`, `JOSE` or nothing. A JWT
-/// whose type says that it is for something else is refused (RFC 8725 section 3.11): an access token
-/// (`at+jwt`) is for resource servers.
-fn kind_of(typ: Option<&str>) -> Result<RuleKind, Reason> {
-    let Some(typ) = typ else {
+/// The kind of the rules for a JWT with this header.
+fn kind_of(header: &Header) -> Result<RuleKind, Reason> {
+    if header.may_authenticate() {
         return Ok(RuleKind::Workload);
-    };
-    let lower = typ.to_ascii_lowercase();
-    match lower.strip_prefix("application/").unwrap_or(&lower) {
-        "jwt" | "jose" | "client-authentication+jwt" => Ok(RuleKind::Workload),
-        id_jag::TYP => Ok(RuleKind::IdJag),
-        _ => Err(unexpected_type(typ)),
+    }
+    match header.media_type() {
+        Some(typ) if typ == id_jag::TYP => Ok(RuleKind::IdJag),
+        _ => Err(unexpected_type(header.typ.as_deref().unwrap_or_default())),
     }
 }
 
@@ -114,7 +110,7 @@ pub(super) fn unexpected_type(typ: &str) -> Reason {
 
 /// Whether the type of a JWT says that it is an ID-JAG.
 pub fn is_id_jag(text: &str) -> bool {
-    Jws::parse(text).is_ok_and(|jws| kind_of(jws.header.typ.as_deref()) == Ok(RuleKind::IdJag))
+    Jws::parse(text).is_ok_and(|jws| kind_of(&jws.header) == Ok(RuleKind::IdJag))
 }
 
 /// The trust domain of a SPIFFE ID, as a URI.
@@ -129,6 +125,8 @@ pub fn could_be_issuer(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -148,7 +146,12 @@ mod tests {
             (Some("dpop+jwt"), None),
             (Some(""), None),
         ] {
-            assert_eq!(kind_of(typ).ok(), kind, "{typ:?}");
+            let mut header = json!({"alg": "RS256"});
+            if let Some(typ) = typ {
+                header["typ"] = typ.into();
+            }
+            let header: Header = serde_json::from_value(header).unwrap();
+            assert_eq!(kind_of(&header).ok(), kind, "{typ:?}");
         }
     }
 }

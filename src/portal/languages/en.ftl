@@ -861,6 +861,7 @@ reason-no-such-secret = unknown secret { $id }: deleted, or of another applicati
 reason-wrong-secret = wrong secret with the ID { $id }
 reason-secret-ended = the secret { $id } expired { $at }
 reason-assertion-not-a-jwt = the assertion is not a JWT
+reason-assertion-wrong-type = the type (typ) of the assertion is that of a JWT for another purpose
 reason-assertion-algorithm = the assertion’s signature algorithm is not accepted
 reason-assertion-critical-header = the assertion has an unsupported critical header
 reason-assertion-no-keys = the application has no keys

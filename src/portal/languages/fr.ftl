@@ -867,6 +867,7 @@ reason-no-such-secret = secret { $id } inconnu : supprimé, ou d’une autre ap
 reason-wrong-secret = secret incorrect pour l’identifiant { $id }
 reason-secret-ended = le secret { $id } a expiré { $at }
 reason-assertion-not-a-jwt = l’assertion n’est pas un JWT
+reason-assertion-wrong-type = le type (typ) de l’assertion est celui d’un JWT destiné à un autre usage
 reason-assertion-algorithm = l’algorithme de signature de l’assertion n’est pas accepté
 reason-assertion-critical-header = l’assertion comporte un en-tête critique non pris en charge
 reason-assertion-no-keys = l’application n’a pas de clés
