@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use parking_lot::Mutex;
-use tokio::task::JoinError;
 use tracing::Span;
 
 use crate::credential::random_bytes;
@@ -134,8 +133,9 @@ impl Scope {
             *filled.lock() = Some(value);
         });
         let finished = tokio::task::spawn_blocking(work).await;
+        finished.map_err(|error| UnfinishedWork(error.to_string()))?;
         let value = result.lock().take();
-        value.ok_or_else(|| UnfinishedWork(finished.err()))
+        value.ok_or_else(|| UnfinishedWork("it left no result".to_owned()))
     }
 
     /// Runs a future in this scope.
@@ -149,8 +149,8 @@ impl Scope {
 
 /// Work on another thread did not finish: it panicked, or the runtime shut down.
 #[derive(Debug, thiserror::Error)]
-#[error("the work on another thread did not finish")]
-pub struct UnfinishedWork(#[source] Option<JoinError>);
+#[error("the work on another thread did not finish: {0}")]
+pub struct UnfinishedWork(String);
 
 /// Runs `work` with these ids, and restores those of before, also if `work` panics.
 fn with_ids<T>(request: Option<CurrentRequest>, work: impl FnOnce() -> T) -> T {
@@ -232,6 +232,16 @@ mod tests {
         let (found, none) = tokio::join!(scope(7).run(work), other);
         assert_eq!(found, (Some(id(7)), Some(id(7))));
         assert_eq!(none, None);
+    }
+
+    #[tokio::test]
+    async fn a_panic_on_another_thread_is_an_error_that_says_so() {
+        let work = || -> () { panic!("expected") };
+        let error = scope(1).run_blocking(work).await.unwrap_err().to_string();
+        assert!(
+            error.contains("panicked") && error.contains("expected"),
+            "{error}"
+        );
     }
 
     #[test]

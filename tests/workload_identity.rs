@@ -355,6 +355,10 @@ on_both! {
             assert_eq!(ask("POST", "", &new(client)).status, 403, "an issuer that an operator disabled");
         }
         assert_eq!(ask("DELETE", &format!("/{id}"), &Value::Null).status, 403);
+        let path = format!("/api/v1/clients/{}", client.id);
+        let partner = node.token(&world.manager(&node, &[], "keyward:clients:write"));
+        let deleted = node.json("DELETE", &path, Some(&partner), &Value::Null);
+        assert_eq!(deleted.status, 403, "the rule would be deleted with its client: {}", deleted.body);
         let other = json!({
             "client_id": client.id, "issuer": "https://other.example",
             "conditions": [{"claim": "sub", "operator": "exact", "value": "job"}],

@@ -111,6 +111,7 @@ refusals! {
     client_limit(limit: i64) = Conflict, "The account has reached its limit of {limit} clients; ask an operator";
     client_has_more_rights() = AccessDenied, "The client has rights that you do not have";
     client_disabled_by_operator() = AccessDenied, "An operator disabled this client, so only an operator can enable it";
+    client_of_disabled_trust_rule() = AccessDenied, "An operator disabled a trust rule of this client, so only an operator can delete the client";
     client_of_resource_server(resource: &str) = Conflict, "The resource server {resource} introspects with this client; delete that instead";
     client_not_self_registered() = Conflict, "The client did not register itself, so it has no registration access token";
     introspection_needs_operator() = AccessDenied, "Only an operator can let a client introspect";

@@ -142,8 +142,8 @@ pub struct WorkloadName {
     pub object_id: Option<String>,
 }
 
-/// Sets the kind of a rule, fills its issuer, unless it has one, and adds the conditions for the workload before
-/// the rule's own ones.
+/// Sets the kind of a rule, fills its issuer, unless it has one, and adds the conditions for the
+/// workload before the rule's own ones.
 ///
 /// # Errors
 /// `invalid_request`, naming a value that is missing, malformed or not one of the preset.

@@ -17,13 +17,14 @@ use crate::config::Registration;
 use crate::credential::{Credential, Kind};
 use crate::crypto::secret_hash::{self, StoredSecret};
 use crate::domain;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, refusal};
 use crate::request_context::RequestContext;
 use crate::store::account::{self, AccountKind};
 use crate::store::audit::{Action, Recorder};
 use crate::store::client::{self, AuthMethod, Client};
 use crate::store::client_secret;
 use crate::store::registration_token::{self, RegistrationToken};
+use crate::store::trust_rule;
 
 /// The client information response (RFC 7591 section 3.2.1).
 #[derive(Debug, Serialize)]
@@ -244,7 +245,7 @@ pub async fn update(
 /// on.
 ///
 /// # Errors
-/// `invalid_token`.
+/// `invalid_token`; `access_denied` if an operator disabled one of its trust rules.
 pub async fn delete(
     server: &AuthorizationServer,
     request: &RegistrationRequest,
@@ -262,8 +263,11 @@ pub async fn delete(
                 client::find(transaction.database(), &id)?,
                 authenticated_hash.as_ref(),
             )?;
+            if trust_rule::has_disabled_by_operator(transaction.database(), &id)? {
+                return Err(refusal::client_of_disabled_trust_rule());
+            }
             domain::client::delete(transaction, &recorder, &client)?;
-            Ok::<_, Error>(())
+            Ok(())
         })
         .await?;
     tracing::info!(client_id, "client deleted by its registration access token");

@@ -145,6 +145,21 @@ pub fn of_client(database: &mut Database, client_id: &str) -> Result<Vec<TrustRu
         .load(database)?)
 }
 
+/// Whether an operator disabled a rule of a client. Deleting the client would delete the rule, which
+/// keeps its issuer from being trusted again.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn has_disabled_by_operator(
+    database: &mut Database,
+    client_id: &str,
+) -> Result<bool, StoreError> {
+    let rules = of_client(database, client_id)?;
+    Ok(rules
+        .iter()
+        .any(|rule| rule.disabled_by == Some(DisabledBy::Operator)))
+}
+
 /// The rules of an account, or of all accounts, the oldest first.
 ///
 /// # Errors

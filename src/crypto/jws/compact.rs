@@ -62,21 +62,24 @@ impl Header {
     /// `client-authentication+jwt`, or left out. A JWT of another type, such as an access token or a
     /// DPoP proof, is for something else (RFC 8725 section 3.11).
     pub fn may_authenticate(&self) -> bool {
-        let media_type = self.media_type();
-        let allowed = [
-            None,
-            Some("jwt"),
-            Some("jose"),
-            Some("client-authentication+jwt"),
-        ];
-        allowed.contains(&media_type.as_deref())
+        let allowed = ["jwt", "jose", "client-authentication+jwt"];
+        self.typ.is_none() || allowed.iter().any(|typ| self.has_type(typ))
     }
 
-    /// `typ` in lower case, without `application/` (RFC 7515 section 4.1.9).
-    pub fn media_type(&self) -> Option<String> {
-        let lower = self.typ.as_ref()?.to_ascii_lowercase();
-        let short = lower.strip_prefix("application/");
-        Some(short.map(str::to_owned).unwrap_or(lower))
+    /// Whether `typ` is this type. Case is ignored.
+    pub fn has_type(&self, expected: &str) -> bool {
+        self.short_type()
+            .is_some_and(|typ| typ.eq_ignore_ascii_case(expected))
+    }
+
+    /// `typ` without the prefix `application/`, which is optional (RFC 7515 section 4.1.9).
+    pub fn short_type(&self) -> Option<&str> {
+        const PREFIX: &str = "application/";
+        let typ = self.typ.as_deref()?;
+        let prefixed = typ
+            .split_at_checked(PREFIX.len())
+            .filter(|(prefix, _)| prefix.eq_ignore_ascii_case(PREFIX));
+        Some(prefixed.map_or(typ, |(_, rest)| rest))
     }
 
     /// The algorithm, if its signatures are accepted.

@@ -23,6 +23,7 @@ pub use crate::store::grant_type::GrantType;
 use crate::store::resource_server;
 pub use crate::store::resource_server::Resources;
 pub use crate::store::security_profile::SecurityProfile;
+use crate::store::trust_rule;
 use crate::store::{Store, Transaction};
 
 mod create;
@@ -242,7 +243,8 @@ fn enable_row<R: RightType>(permit: &Permit<R>, client: &mut Client) -> Result<(
 /// Deletes a client: its secrets, its API keys and all of its tokens are refused from then on.
 ///
 /// # Errors
-/// `not_found`; `conflict` if a resource server introspects with the client.
+/// `not_found`; `conflict` if a resource server introspects with the client; `access_denied` if an
+/// operator disabled one of its trust rules.
 pub async fn delete(
     store: &Arc<Store>,
     permit: Permit<ClientsWrite>,
@@ -255,6 +257,9 @@ pub async fn delete(
             let client = find_editable(database, &permit, &id)?;
             if let Some((identifier, _)) = resource_server::of_client(database, &id)?.first() {
                 return Err(refusal::client_of_resource_server(identifier));
+            }
+            if !permit.is_operator() && trust_rule::has_disabled_by_operator(database, &id)? {
+                return Err(refusal::client_of_disabled_trust_rule());
             }
             Ok(domain::client::delete(
                 transaction,

@@ -194,7 +194,7 @@ impl Proof {
         }
         let jws =
             Jws::parse(text).map_err(|error| ProofError::NotAJwt(shown(&error.to_string())))?;
-        if !is_dpop_type(jws.header.typ.as_deref()) {
+        if !jws.header.has_type("dpop+jwt") {
             return Err(ProofError::Type);
         }
         let algorithm = jws.accepted_algorithm()?;
@@ -324,16 +324,6 @@ pub fn unverified_nonce(text: &str) -> Option<Option<String>> {
     }
     let claims: NonceClaim = Jws::parse(text).ok()?.claims().ok()?;
     Some(claims.nonce)
-}
-
-/// RFC 7515 section 4.1.9: media types are case-insensitive, and the prefix `application/` is
-/// optional.
-fn is_dpop_type(typ: Option<&str>) -> bool {
-    typ.is_some_and(|typ| {
-        ["dpop+jwt", "application/dpop+jwt"]
-            .iter()
-            .any(|known| typ.eq_ignore_ascii_case(known))
-    })
 }
 
 /// A text of the caller as a log may show it.

@@ -106,13 +106,8 @@ async fn verify_with(
 /// RFC 9068 section 4: a JWT of another kind is not an access token. The type `JWT` is safe here
 /// too: of all that the signing keys sign, access tokens alone have it.
 fn check_header(header: &Header) -> Result<(), Reason> {
-    let typ = header.typ.as_deref().unwrap_or_default();
-    // RFC 7515 section 4.1.9: the prefix `application/` is optional.
-    let subtype = typ
-        .split_at_checked("application/".len())
-        .filter(|(prefix, _)| prefix.eq_ignore_ascii_case("application/"))
-        .map_or(typ, |(_, subtype)| subtype);
-    if subtype.parse::<TokenTyp>().is_err() {
+    let typ = header.short_type().unwrap_or_default();
+    if typ.parse::<TokenTyp>().is_err() {
         return Err(Reason::token_wrong_type());
     }
     // RFC 7515 section 4.1.11: Keyward understands no critical extension.

@@ -90,11 +90,11 @@ impl<'a> ForeignJwt<'a> {
 /// The kind of the rules for a JWT with this header.
 fn kind_of(header: &Header) -> Result<RuleKind, Reason> {
     if header.may_authenticate() {
-        return Ok(RuleKind::Workload);
-    }
-    match header.media_type() {
-        Some(typ) if typ == id_jag::TYP => Ok(RuleKind::IdJag),
-        _ => Err(unexpected_type(header.typ.as_deref().unwrap_or_default())),
+        Ok(RuleKind::Workload)
+    } else if header.has_type(id_jag::TYP) {
+        Ok(RuleKind::IdJag)
+    } else {
+        Err(unexpected_type(header.typ.as_deref().unwrap_or_default()))
     }
 }
 

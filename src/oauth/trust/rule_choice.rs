@@ -18,8 +18,8 @@ pub(super) enum Choice<'a> {
 
 pub(super) type Outcome<'a> = (&'a Arc<TrustRuleEntry>, Result<Arc<ClientEntry>, Failure>);
 
-/// Chooses the oldest rule that accepts the credential. Rules of several clients are refused: otherwise one
-/// account could make the workloads of another act as its own client.
+/// Chooses the oldest rule that accepts the credential. Rules of several clients are refused:
+/// otherwise one account could make the workloads of another act as its own client.
 pub(super) fn choose(outcomes: Vec<Outcome<'_>>) -> Choice<'_> {
     let mut accepted: Option<(&Arc<TrustRuleEntry>, Arc<ClientEntry>)> = None;
     let mut nearest: Option<(&Arc<TrustRuleEntry>, Failure)> = None;

@@ -727,6 +727,7 @@ refusal-scope-not-in-account = None of your account’s applications has the sco
 refusal-scope-and-resource-not-in-account = None of your account’s applications has the scope { $scope } for { $resource }. Ask an operator.
 refusal-too-many-combinations = This combines too many scopes and resource servers for one application. Create several applications instead.
 refusal-trust-rules-full = An application can have at most { $limit } trust rules. Delete one first.
+refusal-client-of-disabled-trust-rule = An operator disabled a trust rule of this application. Only an operator can delete the application.
 refusal-trust-issuer-disabled-by-operator = An operator disabled a trust rule of this account for this issuer. Only an operator can create another one or delete it.
 refusal-trust-rule-profile = This application has the security profile { $profile }, which doesn’t allow JWTs of other issuers.
 refusal-trust-rule-disabled-by-operator = An operator disabled this trust rule. Only an operator can enable it again.

@@ -733,6 +733,7 @@ refusal-scope-not-in-account = Aucune application de votre compte n’a la port�
 refusal-scope-and-resource-not-in-account = Aucune application de votre compte n’a la portée { $scope } pour { $resource }. Contactez un opérateur.
 refusal-too-many-combinations = Cela combine trop de portées et de serveurs de ressources pour une seule application. Créez plutôt plusieurs applications.
 refusal-trust-rules-full = Une application peut avoir au plus { $limit } règles de confiance. Supprimez-en une d’abord.
+refusal-client-of-disabled-trust-rule = Un opérateur a désactivé une règle de confiance de cette application. Seul un opérateur peut la supprimer.
 refusal-trust-issuer-disabled-by-operator = Un opérateur a désactivé une règle de confiance de ce compte pour cet émetteur. Seul un opérateur peut en créer une autre ou la supprimer.
 refusal-trust-rule-profile = Cette application a le profil de sécurité { $profile }, qui n’autorise pas les JWT d’autres émetteurs.
 refusal-trust-rule-disabled-by-operator = Un opérateur a désactivé cette règle de confiance. Seul un opérateur peut la réactiver.
