@@ -53,18 +53,78 @@ pub async fn list(store: &Arc<Store>, permit: Permit<AccountsRead>) -> Result<Ve
     Ok(accounts)
 }
 
-/// Lists the accounts of partners that the actor can see: all but the account that owns the clients of
-/// resource servers.
+/// Up to `limit` accounts of partners that the actor can see by name, starting after the name `after`:
+/// all of them, or those whose id is `text` or whose name contains it in any case. The account that
+/// owns the clients of resource servers is no partner's.
 ///
 /// # Errors
 /// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
-pub async fn partners(
+pub async fn search(
     store: &Arc<Store>,
     permit: Permit<AccountsRead>,
+    text: Option<String>,
+    after: Option<String>,
+    limit: i64,
 ) -> Result<Vec<Account>, Error> {
-    let mut accounts = list(store, permit).await?;
-    accounts.retain(|account| account.kind != AccountKind::ResourceServers);
+    if [&text, &after]
+        .into_iter()
+        .flatten()
+        .any(|text| text.contains('\0'))
+    {
+        return Ok(Vec::new());
+    }
+    let own = permit.account().map(str::to_owned);
+    store
+        .report(own.as_deref(), move |database| {
+            Ok(match permit.account() {
+                Some(own) => account::find(database, own)?.into_iter().collect(),
+                None => account::search(database, text.as_deref(), after.as_deref(), limit)?,
+            })
+        })
+        .await
+}
+
+/// The accounts with these ids that the actor can see, in no order.
+///
+/// # Errors
+/// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
+pub async fn find_all(
+    store: &Arc<Store>,
+    permit: Permit<AccountsRead>,
+    ids: Vec<String>,
+) -> Result<Vec<Account>, Error> {
+    let mut accounts = store
+        .read(move |database| account::find_all(database, &ids))
+        .await?;
+    accounts.retain(|account| permit.can_access(&account.id));
     Ok(accounts)
+}
+
+/// The account with this id or name.
+///
+/// # Errors
+/// `not_found` if the actor cannot see such an account.
+pub async fn show(
+    store: &Arc<Store>,
+    permit: Permit<AccountsRead>,
+    id_or_name: &str,
+) -> Result<Account, Error> {
+    let id_or_name = id_or_name.to_owned();
+    store
+        .read(move |database| find_visible(database, &permit, &id_or_name))
+        .await
+}
+
+/// The account that owns the clients of resource servers, if there is one and the actor can see it.
+///
+/// # Errors
+/// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
+pub async fn of_introspection_clients(
+    store: &Arc<Store>,
+    permit: Permit<AccountsRead>,
+) -> Result<Option<Account>, Error> {
+    let found = store.read(account::of_resource_servers).await?;
+    Ok(found.filter(|account| permit.can_access(&account.id)))
 }
 
 /// An update of an account. Each member comes with the permit that it takes; absent members stay

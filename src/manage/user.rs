@@ -156,6 +156,65 @@ pub async fn list(store: &Arc<Store>, permit: Permit<UsersRead>) -> Result<Vec<U
         .await
 }
 
+/// Up to `limit` users that the actor can see by e-mail address, starting after the address `after`:
+/// all of them, or those whose address contains `text`.
+///
+/// # Errors
+/// `temporarily_unavailable` if the database cannot be reached.
+pub async fn search(
+    store: &Arc<Store>,
+    permit: Permit<UsersRead>,
+    text: Option<String>,
+    after: Option<String>,
+    limit: i64,
+) -> Result<Vec<UserView>, Error> {
+    if [&text, &after]
+        .into_iter()
+        .flatten()
+        .any(|text| text.contains('\0'))
+    {
+        return Ok(Vec::new());
+    }
+    let account = permit.account().map(str::to_owned);
+    store
+        .report(account.as_deref(), move |database| {
+            let account = permit.account();
+            let users = user::search(database, account, text.as_deref(), after.as_deref(), limit)?;
+            let ids: Vec<&str> = users.iter().map(|user| user.id.as_str()).collect();
+            let invitations = invitation::of_users(database, &ids)?;
+            let view = |user: User| {
+                let invited = invitations
+                    .iter()
+                    .find(|invitation| invitation.user_id == user.id);
+                UserView::new(user, invited)
+            };
+            Ok(users.into_iter().map(view).collect())
+        })
+        .await
+}
+
+/// The user with this id.
+///
+/// # Errors
+/// `not_found` if the actor cannot see such a user.
+pub async fn show(
+    store: &Arc<Store>,
+    permit: Permit<UsersRead>,
+    id: &str,
+) -> Result<UserView, Error> {
+    let id = id.to_owned();
+    store
+        .read(move |database| {
+            let user = user::find(database, &id)?.filter(|user| user.id == id);
+            let visible = user
+                .filter(|user| permit.can_access(user.account_id.as_deref().unwrap_or_default()));
+            let user = visible.ok_or_else(refusal::user_unknown)?;
+            let invited = invitation::find_of_user(database, &user.id)?;
+            Ok(UserView::new(user, invited.as_ref()))
+        })
+        .await
+}
+
 /// A new password, checked for strength. The user's address and the issuer count as easy to guess.
 ///
 /// # Errors

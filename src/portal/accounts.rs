@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
-use super::components::{self, Field, badge, empty, hidden, table};
+use super::components::{self, Field, badge, clip, empty, hidden, list_path, search_form, table};
 use super::form::Form;
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
@@ -14,7 +14,10 @@ use crate::error::{Error, refusal};
 use crate::manage::account::{self, Account, AccountPatch};
 use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
 
-/// All accounts of partners, and the form to create another.
+/// The number of accounts on a page.
+const PAGE_SIZE: usize = 50;
+
+/// The accounts of partners, found by name or id and by page, and the form to create another.
 pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
     accounts_page(&user, &Form::default(), None).await
 }
@@ -25,28 +28,29 @@ async fn accounts_page(
     error: Option<&Error>,
 ) -> Result<HttpResponse, PageError> {
     user.may(AccountsWrite)?;
-    let accounts = account::partners(&user.server.store, user.may(AccountsRead)?).await?;
-    let rows: Vec<Vec<Markup>> = accounts
-        .iter()
-        .map(|account| {
-            let required = account.requires_second_factor;
-            vec![
-                html! { a href={ (user.link("/applications")) "?account=" (account.id) } { (account.name) } },
-                html! { code { (account.id) } },
-                user.language.day(account.created_at),
-                html! { (user.language.number(account.client_limit())) },
-                html! { @if required { (badge("good", &user.t("required"))) } @else { (user.t("not-required")) } },
-                html! { div.buttons { (components::form(user, &format!("/accounts/{}/second-factor", account.id), html! {
-                    (hidden("required", if required { "" } else { "on" }))
-                    button.small { (user.t(if required { "policy-turn-off" } else { "policy-turn-on" })) span.visually_hidden { " " (account.name) } }
-                }))
-                a.button.small href=(user.link(&edit_path(&account.id))) { (user.t("edit")) span.visually_hidden { " " (account.name) } } } },
-            ]
-        })
-        .collect();
+    let text = user.query("text");
+    let after = user.query("after");
+    let permit = user.may(AccountsRead)?;
+    // One more than is shown tells whether there is a next page.
+    let limit = i64::try_from(PAGE_SIZE + 1).unwrap_or(i64::MAX);
+    let found = account::search(
+        &user.server.store,
+        permit,
+        text.clone(),
+        after.clone(),
+        limit,
+    )
+    .await?;
+    let shown = &found[..found.len().min(PAGE_SIZE)];
+    let next = shown.last().filter(|_| found.len() > PAGE_SIZE);
+    let next = next.map(|last| list_path("/accounts", text.as_deref(), &last.name));
+    let first = after.map(|_| list_path("/accounts", text.as_deref(), ""));
     let content = html! {
-        @if rows.is_empty() { (empty(&user.t("accounts-none"), &user.t("accounts-none-text"), None)) }
-        @else { (table(user, &user.t("menu-accounts"), &["column-name", "column-id", "column-created", "field-max-clients", "second-factor", ""], &rows)) }
+        (search_form(user, "/accounts", "field-account-text", text.as_deref()))
+        @if shown.is_empty() && text.is_some() { (empty(&user.t("applications-not-found"), &user.t("accounts-not-found-text"), None)) }
+        @else if shown.is_empty() { (empty(&user.t("accounts-none"), &user.t("accounts-none-text"), None)) }
+        @else { (rows(user, shown)) }
+        (components::pages(user, first.as_deref(), next.as_deref()))
         section aria-labelledby="new-account" {
             h2 #new-account { (user.t("account-new")) }
             (components::idempotent_form(user, "/accounts", submitted, html! {
@@ -61,6 +65,36 @@ async fn accounts_page(
         ..PageHeader::titled(user.t("menu-accounts"))
     };
     Ok(user_page(user, NavItem::Accounts, header, content))
+}
+
+fn rows(user: &CurrentUser, accounts: &[Account]) -> Markup {
+    let rows: Vec<Vec<Markup>> = accounts
+        .iter()
+        .map(|account| {
+            let required = account.requires_second_factor;
+            vec![
+                html! { a href={ (user.link("/applications")) "?account=" (account.id) } { (clip(&account.name)) } },
+                components::id(user, &account.id),
+                user.language.day(account.created_at),
+                html! { (user.language.number(account.client_limit())) },
+                html! { @if required { (badge("good", &user.t("required"))) } @else { (user.t("not-required")) } },
+                html! { div.buttons { (components::form(user, &format!("/accounts/{}/second-factor", account.id), html! {
+                    (hidden("required", if required { "" } else { "on" }))
+                    button.small { (user.t(if required { "policy-turn-off" } else { "policy-turn-on" })) span.visually_hidden { " " (account.name) } }
+                }))
+                a.button.small href=(user.link(&edit_path(&account.id))) { (user.t("edit")) span.visually_hidden { " " (account.name) } } } },
+            ]
+        })
+        .collect();
+    let columns = [
+        "column-name",
+        "column-id",
+        "column-created",
+        "column-max-clients",
+        "second-factor",
+        "",
+    ];
+    table(user, &user.t("menu-accounts"), &columns, &rows)
 }
 
 /// Creates an account.
@@ -98,10 +132,8 @@ fn edit_path(id: &str) -> String {
 }
 
 async fn find(user: &CurrentUser, id: &str) -> Result<Account, PageError> {
-    let accounts = account::partners(&user.server.store, user.may(AccountsRead)?).await?;
-    let not_found = || refusal::not_found("account", id);
-    let account = accounts.into_iter().find(|account| account.id == id);
-    Ok(account.ok_or_else(not_found)?)
+    let permit = user.may(AccountsRead)?;
+    Ok(account::show(&user.server.store, permit, id).await?)
 }
 
 /// The page to edit an account.

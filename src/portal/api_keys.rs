@@ -4,10 +4,10 @@ use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
-use super::application::Application;
+use super::application::{Application, Tab};
 use super::audit::actor_name;
 use super::components::{
-    self, Field, badge, confirmation, copy, countdown, duration_choices, empty, table,
+    self, Field, badge, clip, confirmation, copy, countdown, duration_choices, empty, table,
 };
 use super::form::Form;
 use super::page::{self, NavItem, PageHeader, done, user_page};
@@ -96,14 +96,11 @@ async fn keys_page(
 ) -> Result<HttpResponse, PageError> {
     let id = &application.client.client_id;
     let keys = api_key::list(&user.server.store, user.may(KeysRead)?, id).await?;
-    let active = keys
-        .iter()
-        .filter(|key| !is_expired(key, user.now()))
-        .count();
+    let active = active_count(user, &keys);
     let can_edit = user.can(KeysWrite);
     let content = html! {
         p { (user.t("keys-text")) }
-        @if keys.is_empty() { (empty(&user.t("keys-none"), &user.t("keys-none-text"), None)) } @else { (rows(user, application, &keys, active)) }
+        @if keys.is_empty() { (empty(&user.t("keys-none"), &user.t("keys-none-text"), None)) } @else { (rows(user, application, &keys)) }
         @if active == 1 { div.hint { p { (user.t("keys-one-left")) } } }
         @if can_edit {
             @if active >= MAX_API_KEYS {
@@ -119,6 +116,7 @@ async fn keys_page(
     );
     let header = PageHeader {
         breadcrumbs: application.breadcrumbs(user),
+        tabs: Some(application.tabs(user, Tab::Credentials)),
         notice: page::notice(user),
         error,
         ..PageHeader::titled(title)
@@ -130,13 +128,17 @@ fn is_expired(key: &ApiKeyView, now: Timestamp) -> bool {
     key.expires_at.is_some_and(|end| end <= now)
 }
 
-fn rows(
-    user: &CurrentUser,
-    application: &Application,
-    keys: &[ApiKeyView],
-    active: usize,
-) -> Markup {
+fn active_count(user: &CurrentUser, keys: &[ApiKeyView]) -> usize {
+    keys.iter()
+        .filter(|key| !is_expired(key, user.now()))
+        .count()
+}
+
+/// The API keys as a table, with the buttons to rotate and revoke them.
+pub fn rows(user: &CurrentUser, application: &Application, keys: &[ApiKeyView]) -> Markup {
     let can_edit = user.can(KeysWrite);
+    // The last key cannot be revoked.
+    let can_revoke = active_count(user, keys) > 1;
     let rows: Vec<Vec<Markup>> = keys
         .iter()
         .map(|key| {
@@ -153,8 +155,8 @@ fn rows(
                     @if is_replaced(key) { strong { (key.name.trim_end_matches(&format!(" ({})", key.id))) } " " (badge("off", &user.t("replaced"))) }
                     @else { strong { (key.name) } }
                     @if key.manage_keys { " " (badge("plain", &user.t("manages-keys"))) }
-                    @if let Some(scope) = &key.scope { div.detail { (scope) } }
-                    @if !key.allowed_ips.as_str().is_empty() { div.detail { (key.allowed_ips) } }
+                    @if let Some(scope) = &key.scope { div.detail { (clip(scope.as_str())) } }
+                    @if !key.allowed_ips.as_str().is_empty() { div.detail { (clip(key.allowed_ips.as_str())) } }
                 },
                 html! { code { (key.shown) "…" } },
                 html! { (actor_name(user, &key.created_by)) },
@@ -165,7 +167,7 @@ fn rows(
                     @if can_edit && !expired {
                         span.buttons {
                             @if !is_replaced(key) { (to("/rotate", "rotate")) }
-                            @if active > 1 { (to("/revoke", "revoke")) }
+                            @if can_revoke { (to("/revoke", "revoke")) }
                         }
                     }
                 },

@@ -6,6 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
+use super::account_field::AccountChoices;
 use super::application::Application;
 use super::application_details::{profile_name, scope_warning};
 use super::components::{self, Field, copy, hidden};
@@ -15,8 +16,7 @@ use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::credential::Credential;
 use crate::error::{Code, Error, refusal};
-use crate::manage::account;
-use crate::manage::actor::{AccountsRead, ClientsWrite};
+use crate::manage::actor::ClientsWrite;
 use crate::manage::api_key::authorization_header;
 use crate::manage::client::{
     self, AuthMethod, CertificateName, ClientPatch, ClientView, Grantable, NameKind, NewClient,
@@ -37,11 +37,7 @@ async fn new_page(
     error: Option<&Error>,
 ) -> Result<HttpResponse, PageError> {
     let grantable = client::grantable(&user.server.store, user.may(ClientsWrite)?).await?;
-    let accounts = account::partners(&user.server.store, user.may(AccountsRead)?).await?;
-    let accounts: Vec<(String, String)> = accounts
-        .into_iter()
-        .map(|account| (account.id, account.name))
-        .collect();
+    let accounts = AccountChoices::load(user).await?;
     let content = components::idempotent_form(
         user,
         "/applications",
@@ -49,7 +45,7 @@ async fn new_page(
         html! {
             p { (user.t("application-new-text")) }
             (Field::new(user, "name", error).help("help-application-name").input("text", submitted.get("name")))
-            @if user.is_operator() { (Field::new(user, "account", error).select(&accounts, submitted.get("account"))) }
+            @if user.is_operator() { (accounts.field(Field::new(user, "account", error), submitted.get("account"))) }
             (access_fields(user, &grantable, submitted, error))
             (authentication_fields(user, submitted, error))
             button.primary { (user.t("application-create")) }

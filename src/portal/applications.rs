@@ -1,10 +1,13 @@
 //! The list of applications: the clients of an account.
 
+use std::collections::BTreeSet;
+
 use actix_web::HttpResponse;
 use maud::{Markup, html};
 
-use super::application_details::state;
-use super::components::{Field, empty, table};
+use super::account_field::AccountChoices;
+use super::application::state;
+use super::components::{self, Field, clip, empty, table};
 use super::page::{self, NavItem, PageHeader, user_page};
 use super::page_error::PageError;
 use super::session_extractor::CurrentUser;
@@ -17,7 +20,10 @@ const PAGE_SIZE: i64 = 50;
 
 /// The page with the applications: by account and page, or found by name or client id.
 pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
-    let account = user.query("account");
+    let account = match user.query("account") {
+        Some(id_or_name) => Some(chosen_account(&user, &id_or_name).await?),
+        None => None,
+    };
     let after = user.query("after");
     let text = user.query("text");
     let permit = user.may(ClientsRead)?;
@@ -27,14 +33,13 @@ pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
             client::list(
                 &user.server.store,
                 permit,
-                account.clone(),
-                after,
+                account.as_ref().map(|account| account.id.clone()),
+                after.clone(),
                 PAGE_SIZE + 1,
             )
             .await?
         }
     };
-    let accounts = account::list(&user.server.store, user.may(AccountsRead)?).await?;
     let page_size = usize::try_from(PAGE_SIZE).unwrap_or(usize::MAX);
     let last = clients
         .get(page_size - 1)
@@ -42,81 +47,112 @@ pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
         .map(|last| last.client_id.clone());
     // The clients of resource servers are not applications. They are listed when their account is
     // chosen.
-    let introspection_account = accounts
-        .iter()
-        .find(|own| own.kind == account::AccountKind::ResourceServers)
-        .map(|own| own.id.clone());
+    let introspection_account =
+        account::of_introspection_clients(&user.server.store, user.may(AccountsRead)?).await?;
     let hidden = |client: &ClientView| {
-        account.is_none()
-            && text.is_none()
-            && introspection_account.as_ref() == Some(&client.account)
+        let own = introspection_account.as_ref();
+        account.is_none() && text.is_none() && own.is_some_and(|own| own.id == client.account)
     };
     let other = |client: &ClientView| {
-        account
-            .as_ref()
-            .is_some_and(|chosen| *chosen != client.account)
+        let chosen = account.as_ref();
+        chosen.is_some_and(|chosen| chosen.id != client.account)
     };
     let shown: Vec<ClientView> = clients
         .into_iter()
         .take(page_size)
         .filter(|client| !hidden(client) && !other(client))
         .collect();
+    let owners = owners(&user, &shown).await?;
     let can_create = user.can(ClientsWrite);
     let create = html! { a.button.primary href=(user.link("/applications/new")) { (user.t("application-new")) } };
+    let page_path = |after: &str| page_path(account.as_ref(), after);
+    let first = after.map(|_| page_path(""));
+    let next = last.map(|last| page_path(&last));
+    let has_filter = user.is_operator() || first.is_some() || next.is_some() || text.is_some();
     let content = html! {
-        @if user.is_operator() || last.is_some() || text.is_some() { (filter(&user, &accounts, account.as_deref(), text.as_deref())) }
-        @if shown.is_empty() && text.is_some() {
+        @if has_filter { (filter(&user, account.as_ref(), introspection_account.as_ref(), text.as_deref()).await?) }
+        @if shown.is_empty() && (text.is_some() || account.is_some()) {
             (empty(&user.t("applications-not-found"), &user.t("applications-not-found-text"), None))
         } @else if shown.is_empty() {
-            (empty(&user.t("applications-none"), &user.t("applications-none-text"), can_create.then_some(create)))
-        } @else {
-            @if can_create { p { (create) } }
-            (rows(&user, &shown, &accounts))
-        }
-        @if let Some(last) = last {
-            p { a href={ (user.link("/applications")) "?after=" (last) "&account=" (account.clone().unwrap_or_default()) } { (user.t("more")) } }
-        }
+            (empty(&user.t("applications-none"), &user.t("applications-none-text"), can_create.then_some(create.clone())))
+        } @else { (rows(&user, &shown, &owners)) }
+        (components::pages(&user, first.as_deref(), next.as_deref()))
     };
     let header = PageHeader {
         notice: page::notice(&user),
+        actions: (can_create && !shown.is_empty()).then_some(create),
         ..PageHeader::titled(user.t("menu-applications"))
     };
     Ok(user_page(&user, NavItem::Applications, header, content))
 }
 
-fn filter(
-    user: &CurrentUser,
-    accounts: &[Account],
-    chosen: Option<&str>,
-    text: Option<&str>,
-) -> Markup {
-    let mut choices = vec![(String::new(), user.t("all-accounts"))];
-    choices.extend(
-        accounts
-            .iter()
-            .map(|account| (account.id.clone(), account.name.clone())),
-    );
-    html! {
-        form.filter method="get" action=(user.link("/applications")) {
-            (Field::new(user, "text", None).filter().input("search", text.unwrap_or_default()))
-            @if user.is_operator() { (Field::new(user, "account", None).filter().select(&choices, chosen.unwrap_or_default())) }
-            button { (user.t("filter")) }
-        }
+/// The account that the filter names.
+async fn chosen_account(user: &CurrentUser, id_or_name: &str) -> Result<Account, PageError> {
+    let permit = user.may(AccountsRead)?;
+    Ok(account::show(&user.server.store, permit, id_or_name).await?)
+}
+
+/// The accounts of these applications, to show their names to operators.
+async fn owners(user: &CurrentUser, clients: &[ClientView]) -> Result<Vec<Account>, PageError> {
+    if !user.is_operator() {
+        return Ok(Vec::new());
     }
+    let ids: BTreeSet<String> = clients
+        .iter()
+        .map(|client| client.account.clone())
+        .collect();
+    let permit = user.may(AccountsRead)?;
+    let ids = ids.into_iter().collect();
+    Ok(account::find_all(&user.server.store, permit, ids).await?)
+}
+
+/// The path of a page of the list: the applications of an account, or all, after the client `after`.
+fn page_path(account: Option<&Account>, after: &str) -> String {
+    let account = account.map_or("", |account| account.id.as_str());
+    let parameters = [("account", account), ("after", after)];
+    let given = parameters.iter().filter(|(_, value)| !value.is_empty());
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(given)
+        .finish();
+    format!("/applications?{query}")
+}
+
+async fn filter(
+    user: &CurrentUser,
+    chosen: Option<&Account>,
+    introspection_account: Option<&Account>,
+    text: Option<&str>,
+) -> Result<Markup, PageError> {
+    let field = Field::new(user, "account", None).filter();
+    let account = if user.is_operator() {
+        let choices = AccountChoices::load(user).await?;
+        let choices = choices.with_first("", user.t("all-accounts"));
+        let choices = choices.with_last(introspection_account);
+        choices.field(field, chosen.map_or("", |account| account.id.as_str()))
+    } else {
+        html! {}
+    };
+    Ok(html! {
+        form.filter role="search" method="get" action=(user.link("/applications")) {
+            (Field::new(user, "text", None).filter().input("search", text.unwrap_or_default()))
+            (account)
+            button { (user.t("filter")) }
+            @if text.is_some() || chosen.is_some() { a.button.quiet href=(user.link("/applications")) { (user.t("clear")) } }
+        }
+    })
 }
 
 fn rows(user: &CurrentUser, clients: &[ClientView], accounts: &[Account]) -> Markup {
     let name_of = |id: &str| {
-        accounts
-            .iter()
-            .find(|account| account.id == id)
-            .map_or_else(|| id.to_owned(), |account| account.name.clone())
+        let account = accounts.iter().find(|account| account.id == id);
+        account.map_or_else(|| id.to_owned(), |account| account.name.clone())
     };
     let operator = user.is_operator();
     let mut columns = vec![
         "column-name",
         "column-client-id",
         "column-scope",
+        "column-created",
         "column-state",
     ];
     if operator {
@@ -126,13 +162,14 @@ fn rows(user: &CurrentUser, clients: &[ClientView], accounts: &[Account]) -> Mar
         .iter()
         .map(|client| {
             let mut row = vec![
-                html! { a href=(user.link(&format!("/applications/{}", client.client_id))) { (client.name) } },
-                html! { code { (client.client_id) } },
-                html! { span.words { (client.scope) } },
+                html! { a href=(user.link(&format!("/applications/{}", client.client_id))) { (clip(&client.name)) } },
+                components::id(user, &client.client_id),
+                clip(client.scope.as_str()),
+                user.language.day(client.created_at),
                 state(user, client),
             ];
             if operator {
-                row.insert(2, html! { (name_of(&client.account)) });
+                row.insert(2, clip(&name_of(&client.account)));
             }
             row
         })

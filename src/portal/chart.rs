@@ -148,7 +148,7 @@ pub fn bar(value: i64, max: i64) -> Markup {
 }
 
 /// The width of the key ids before their bars.
-const KID_WIDTH: f64 = 104.0;
+const KID_WIDTH: f64 = 112.0;
 const KEY_ROW_HEIGHT: f64 = 24.0;
 const KEY_BAR_HEIGHT: f64 = 14.0;
 
@@ -190,7 +190,7 @@ pub fn key_timeline(user: &CurrentUser, keys: &[&SigningKeyView]) -> Markup {
     let axis = TimeAxis::of(keys, user.now());
     let height = KEY_ROW_HEIGHT * count(keys.len()) + 40.0;
     let now = point(axis.x(user.now().millis()));
-    let date_time = |millis: i64| user.language.date_time_text(Timestamp::from_millis(millis));
+    let day = |millis: i64| user.language.day_text(Timestamp::from_millis(millis));
     html! {
         figure.chart.keys {
             figcaption {
@@ -205,8 +205,8 @@ pub fn key_timeline(user: &CurrentUser, keys: &[&SigningKeyView]) -> Markup {
                 }
                 line.now x1=(now) x2=(now) y1="14" y2=(height - 20.0) {}
                 text.tick x=(now) y="11" text-anchor="middle" { (user.t("now")) }
-                text.tick x=(KID_WIDTH) y=(height - 4.0) { (date_time(axis.start)) }
-                text.tick x=(WIDTH - RIGHT) y=(height - 4.0) text-anchor="end" { (date_time(axis.end)) }
+                text.tick x=(KID_WIDTH) y=(height - 4.0) { (day(axis.start)) }
+                text.tick x=(WIDTH - RIGHT) y=(height - 4.0) text-anchor="end" { (day(axis.end)) }
             }
         }
     }
@@ -228,7 +228,7 @@ fn key_bar(axis: &TimeAxis, key: &SigningKeyView, top: f64) -> Markup {
         ("phase-retiring", signs_until, published_until),
     ];
     html! {
-        text.tick x="2" y=(point(top + 11.0)) { (key.kid.chars().take(10).collect::<String>()) "…" }
+        text.tick x="2" y=(point(top + 11.0)) { (key.kid.chars().take(8).collect::<String>()) "…" }
         // A key that signs is visible even if it has signed for no time yet.
         @for (class, from, until) in phases.into_iter().filter(|(class, from, until)| from < until || *class == "phase-signing") {
             rect class=(class) x=(point(axis.x(from))) y=(point(top)) width=(point((axis.x(until) - axis.x(from)).max(1.0))) height=(KEY_BAR_HEIGHT) rx="3" {}

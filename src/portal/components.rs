@@ -228,14 +228,125 @@ pub fn table(
         })
         .collect();
     html! {
-        table {
-            caption.visually_hidden { (caption) }
-            thead { tr { @for name in &names { th scope="col" { @if name.is_empty() { span.visually_hidden { (context.t("column-actions")) } } @else { (name) } } } } }
-            tbody {
-                @for row in rows {
-                    tr { @for (cell, name) in row.iter().zip(&names) { td data-label=[(!name.is_empty()).then_some(name)] { (cell) } } }
+        div.table {
+            table {
+                caption.visually_hidden { (caption) }
+                thead { tr { @for name in &names { th scope="col" { @if name.is_empty() { span.visually_hidden { (context.t("column-actions")) } } @else { (name) } } } } }
+                tbody {
+                    @for row in rows {
+                        tr { @for (cell, name) in row.iter().zip(&names) { td data-label=[(!name.is_empty()).then_some(name)] { (cell) } } }
+                    }
                 }
             }
+        }
+    }
+}
+
+/// A value that may be long, such as a scope, on one line. Where there is too little room its end is
+/// cut off; the full value is the tooltip.
+pub fn clip(text: &str) -> Markup {
+    html! { span.clip title=(text) { (text) } }
+}
+
+/// An id in a table, cut off after the first characters. The full id is the tooltip, and a button
+/// copies it.
+pub fn id(context: &PageContext, id: &str) -> Markup {
+    html! { span.id { code title=(id) { (id) } (copy_button(context, id)) } }
+}
+
+/// An id in full, with a button that copies it. `element` is the id of the HTML element.
+pub fn whole_id(context: &PageContext, element: &str, id: &str) -> Markup {
+    html! { span.id.whole { code #(element) { (id) } (copy_button(context, id)) } }
+}
+
+/// A small button that copies `text`. The script shows it.
+fn copy_button(context: &PageContext, text: &str) -> Markup {
+    html! {
+        button.icon type="button" data-copy-text=(text) hidden title=(context.t("copy")) {
+            svg viewBox="0 0 16 16" aria-hidden="true" {
+                rect x="5.5" y="5.5" width="8" height="8" rx="1.5" {}
+                path d="M3.5 10.5h-.5a1 1 0 0 1-1-1v-6a1 1 0 0 1 1-1h6a1 1 0 0 1 1 1v.5" {}
+            }
+            span.visually_hidden { (context.t("copy")) " " (text) }
+        }
+    }
+}
+
+/// Identifiers, such as the tokens of a scope, each as a label. The message `none` stands for no
+/// identifiers.
+pub fn chips<'v>(
+    context: &PageContext,
+    values: impl IntoIterator<Item = &'v str>,
+    none: &str,
+) -> Markup {
+    let mut values = values.into_iter().peekable();
+    html! {
+        @if values.peek().is_none() { (context.t(none)) } @else {
+            ul.chips { @for value in values { li { code { (value) } } } }
+        }
+    }
+}
+
+/// An action of the danger zone: a title, what it does, and the button that leads to it.
+pub struct DangerousAction {
+    /// What is done.
+    pub title: String,
+    /// What the action changes.
+    pub text: String,
+    /// The link or form that leads to the confirmation.
+    pub control: Markup,
+}
+
+/// The section for actions that stop something or cannot be undone, apart from all others.
+pub fn danger_zone(context: &PageContext, actions: &[DangerousAction]) -> Markup {
+    html! {
+        section.danger-zone aria-labelledby="danger-zone" {
+            h2 #danger-zone { (context.t("danger-zone")) }
+            ul {
+                @for action in actions {
+                    li {
+                        div { strong { (action.title) } p { (action.text) } }
+                        (action.control)
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The links to the first and the next page of a list; `None` for a page that is the first or the
+/// last.
+pub fn pages(context: &PageContext, first: Option<&str>, next: Option<&str>) -> Markup {
+    html! {
+        @if first.is_some() || next.is_some() {
+            nav.pages aria-label=(context.t("pages")) {
+                @if let Some(first) = first { a.button href=(context.link(first)) { (context.t("first-page")) } }
+                @if let Some(next) = next { a.button href=(context.link(next)) rel="next" { (context.t("more")) } }
+            }
+        }
+    }
+}
+
+/// The path of a page of a list: the entries that `text` finds, starting after the entry `after`.
+pub fn list_path(path: &str, text: Option<&str>, after: &str) -> String {
+    let parameters = [("text", text.unwrap_or_default()), ("after", after)];
+    let given = parameters.iter().filter(|(_, value)| !value.is_empty());
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(given)
+        .finish();
+    format!("{path}?{query}")
+}
+
+/// The form that searches a list for a text.
+pub fn search_form(context: &PageContext, path: &str, label: &str, text: Option<&str>) -> Markup {
+    html! {
+        form.filter role="search" method="get" action=(context.link(path)) {
+            div.field {
+                label for="text" { (context.t(label)) }
+                input id="text" name="text" type="search" value=(text.unwrap_or_default()) autocomplete="off" spellcheck="false";
+            }
+            button { (context.t("search")) }
+            @if text.is_some() { a.button.quiet href=(context.link(path)) { (context.t("clear")) } }
         }
     }
 }
@@ -277,9 +388,11 @@ pub fn empty(title: &str, text: &str, action: Option<Markup>) -> Markup {
 pub fn copy(context: &PageContext, label: &str, id: &str, text: &str) -> Markup {
     html! {
         div.copy {
-            p.label id={ (id) "-label" } { (label) }
+            div.heading {
+                p.label id={ (id) "-label" } { (label) }
+                button.small type="button" data-copy=(id) hidden { (context.t("copy")) span.visually_hidden { " " (label) } }
+            }
             pre tabindex="0" role="region" aria-labelledby={ (id) "-label" } { code #(id) { (text) } }
-            button.small type="button" data-copy=(id) hidden { (context.t("copy")) span.visually_hidden { " " (label) } }
         }
     }
 }

@@ -189,19 +189,30 @@ impl Language {
         self.text("number", &[("number", number.into())])
     }
 
-    /// A date and time, to the minute, in UTC.
+    /// A date and time, to the minute, in UTC: short, with the full one as a tooltip.
     pub fn date_time(self, instant: Timestamp) -> Markup {
-        html! { time datetime=(instant) { (self.date_time_text(instant)) } }
+        html! {
+            time datetime=(instant) title=(self.date_time_text(instant)) {
+                (self.date_text("date-time-short", instant))
+            }
+        }
     }
 
-    /// [`Language::date_time`] as text.
+    /// A date and time in full, to the minute, in UTC.
     pub fn date_time_text(self, instant: Timestamp) -> String {
         self.date_text("date-time", instant)
     }
 
-    /// A date in UTC.
+    /// A date in UTC: short, with the full date and time as a tooltip.
     pub fn day(self, instant: Timestamp) -> Markup {
-        html! { time datetime=(instant) { (self.date_text("day", instant)) } }
+        html! {
+            time datetime=(instant) title=(self.date_time_text(instant)) { (self.day_text(instant)) }
+        }
+    }
+
+    /// A short date in UTC, without the time of day.
+    pub fn day_text(self, instant: Timestamp) -> String {
+        self.date_text("day", instant)
     }
 
     /// A time of day, to the minute, in UTC.
@@ -227,7 +238,7 @@ impl Language {
     /// An instant relative to `now`, such as “in 2 hours”, with the date and time as a tooltip.
     pub fn relative(self, instant: Timestamp, now: Timestamp) -> Markup {
         let exact = self.date_time_text(instant);
-        html! { time.short datetime=(instant) title=(exact) { (self.relative_text(instant, now)) } }
+        html! { time datetime=(instant) title=(exact) { (self.relative_text(instant, now)) } }
     }
 
     /// [`Language::relative`] as text.

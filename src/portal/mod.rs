@@ -18,10 +18,13 @@ use actix_web::{
     FromRequest, Handler, HttpMessage, HttpRequest, HttpResponse, Resource, Responder, Route, web,
 };
 
+mod account_field;
 mod accounts;
 mod api_keys;
 mod application;
 mod application_actions;
+mod application_activity;
+mod application_credentials;
 mod application_details;
 mod application_form;
 mod applications;
@@ -47,6 +50,7 @@ mod sign_in;
 mod signing_keys;
 mod trust_rule_form;
 mod trust_rules;
+mod user_agent;
 
 use crate::config::Issuer;
 use crate::error::{Code, Error};
@@ -138,6 +142,18 @@ fn pages(config: &mut web::ServiceConfig) {
         ))
         .service(at("/applications/new", [get(application_form::show_new)]))
         .service(at("/applications/{id}", [get(application_details::show)]))
+        .service(at(
+            "/applications/{id}/credentials",
+            [get(application_credentials::show)],
+        ))
+        .service(at(
+            "/applications/{id}/access",
+            [get(application_details::show_access)],
+        ))
+        .service(at(
+            "/applications/{id}/activity",
+            [get(application_activity::show)],
+        ))
         .service(at(
             "/applications/{id}/edit",
             [

@@ -112,10 +112,19 @@ impl NavItem {
 
 /// What a page shows above its content.
 pub struct PageHeader<'a> {
-    /// The heading, which is also the title of the window.
+    /// The heading, which is also in the title of the window.
     pub title: String,
+    /// The name of the tab, for pages that share one heading. It comes first in the title of the
+    /// window.
+    pub tab: Option<String>,
     /// The pages above this one: paths and names, outermost first.
     pub breadcrumbs: Vec<(String, String)>,
+    /// The state of what the page shows, beside the heading.
+    pub badges: Option<Markup>,
+    /// The buttons for the main actions of the page, beside the heading.
+    pub actions: Option<Markup>,
+    /// The tabs below the heading.
+    pub tabs: Option<Markup>,
     /// Confirms what the last form did.
     pub notice: Option<Markup>,
     /// Why the submitted form was refused. It also sets the status of the response.
@@ -127,7 +136,11 @@ impl PageHeader<'_> {
     pub fn titled(title: String) -> Self {
         PageHeader {
             title,
+            tab: None,
             breadcrumbs: Vec::new(),
+            badges: None,
+            actions: None,
+            tabs: None,
             notice: None,
             error: None,
         }
@@ -144,21 +157,26 @@ pub fn user_page(
     let status = header.error.map_or(StatusCode::OK, |error| {
         crate::http::error::status(error.code())
     });
-    let body = body(user, &header, content);
-    let page = document(user, &header.title, Some(menu(user, current)), body);
+    let menu = menu(user, current);
+    let content = html! {
+        div.columns {
+            nav.menu aria-label=(user.t("menu")) { (menu) }
+            main #main tabindex="-1" { (body(user, &header, content)) }
+        }
+    };
+    let page = document(user, &header, Some(&menu), content);
     respond(status, page, &[], header.error)
 }
 
+/// The items of the menu that the user may open, by group.
 fn menu(user: &CurrentUser, current: NavItem) -> Markup {
     html! {
-        nav.menu aria-label=(user.t("menu")) {
-            @for (group, items) in MENU {
-                @if items.iter().any(|item| item.is_visible(user)) {
-                    p.group { (user.t(group)) }
-                    ul {
-                        @for item in items.iter().copied().filter(|item| item.is_visible(user)) {
-                            li { a href=(user.link(item.path())) aria-current=[(item == current).then_some("page")] { (user.t(item.message())) } }
-                        }
+        @for (group, items) in MENU {
+            @if items.iter().any(|item| item.is_visible(user)) {
+                p.group { (user.t(group)) }
+                ul {
+                    @for item in items.iter().copied().filter(|item| item.is_visible(user)) {
+                        li { a href=(user.link(item.path())) aria-current=[(item == current).then_some("page")] { (user.t(item.message())) } }
                     }
                 }
             }
@@ -174,8 +192,10 @@ pub fn plain_page(
     content: Markup,
     cookies: &[Cookie<'_>],
 ) -> HttpResponse {
-    let body = body(context, header, content);
-    let page = document(context, &header.title, None, body);
+    let content = html! {
+        div.columns.narrow { main #main tabindex="-1" { (body(context, header, content)) } }
+    };
+    let page = document(context, header, None, content);
     respond(status, page, cookies, header.error)
 }
 
@@ -234,7 +254,12 @@ fn body(context: &PageContext, header: &PageHeader<'_>, content: Markup) -> Mark
                 ol { @for (path, name) in &header.breadcrumbs { li { a href=(context.link(path)) { (name) } } } }
             }
         }
-        h1 { (header.title) }
+        div.head {
+            h1 { (header.title) }
+            @if let Some(badges) = &header.badges { p.badges { (badges) } }
+            @if let Some(actions) = &header.actions { div.buttons { (actions) } }
+        }
+        @if let Some(tabs) = &header.tabs { (tabs) }
         @if let Some(notice) = &header.notice { div.notice role="status" { p { (notice) } } }
         @if let Some(error) = header.error {
             div.alert role="alert" {
@@ -246,7 +271,13 @@ fn body(context: &PageContext, header: &PageHeader<'_>, content: Markup) -> Mark
     }
 }
 
-fn document(context: &PageContext, title: &str, menu: Option<Markup>, content: Markup) -> Markup {
+/// The HTML document. Pages without a menu have no menu button.
+fn document(
+    context: &PageContext,
+    header: &PageHeader<'_>,
+    menu: Option<&Markup>,
+    content: Markup,
+) -> Markup {
     html! {
         (DOCTYPE)
         html lang=(context.language.code()) {
@@ -254,36 +285,34 @@ fn document(context: &PageContext, title: &str, menu: Option<Markup>, content: M
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (title) " · Keyward" }
+                title { @if let Some(tab) = &header.tab { (tab) " · " } (header.title) " · Keyward" }
                 link rel="icon" href=(context.link(&assets::ICON.path())) type="image/svg+xml";
                 link rel="stylesheet" href=(context.link(&assets::STYLE.path()));
                 script src=(context.link(&assets::SCRIPT.path())) defer {}
             }
             body data-copied=(context.t("copied")) {
                 a.skip href="#main" { (context.t("skip")) }
-                (top_bar(context))
-                div.columns.narrow[menu.is_none()] {
-                    @if let Some(menu) = menu { (menu) }
-                    main #main tabindex="-1" { (content) }
-                }
+                (top_bar(context, header, menu))
+                (content)
             }
         }
     }
 }
 
-fn top_bar(context: &PageContext) -> Markup {
+/// The header. On a narrow screen the menu and the links are behind a button, which is a `details`
+/// element and so needs no script.
+fn top_bar(context: &PageContext, header: &PageHeader<'_>, menu: Option<&Markup>) -> Markup {
+    let links = links(context, header);
     html! {
         header.top {
             a.brand href=(context.link("")) { (logo()) "Keyward" }
-            div.who {
-                // Switching the language reloads the page, which would lose a secret that is shown
-                // once, or what was typed.
-                @if !context.answers_form { (language_switch(context)) }
-                @if let Some(session) = &context.session {
-                    a.me href=(context.link("/profile")) { (session.email()) }
-                    form method="post" action=(context.link("/sign-out")) {
-                        (hidden(CSRF_TOKEN, &context.csrf_token()))
-                        button.quiet { (context.t("sign-out")) }
+            div.who { (links) }
+            @if let Some(menu) = menu {
+                details.drawer {
+                    summary { (context.t("menu")) }
+                    div.panel {
+                        nav aria-label=(context.t("menu")) { (menu) }
+                        div.who { (links) }
                     }
                 }
             }
@@ -291,15 +320,44 @@ fn top_bar(context: &PageContext) -> Markup {
     }
 }
 
-fn language_switch(context: &PageContext) -> Markup {
+/// The links of the header: the API reference, the language, the profile and the sign-out.
+fn links(context: &PageContext, header: &PageHeader<'_>) -> Markup {
+    html! {
+        a href=(context.api_reference()) { (context.t("api-reference")) }
+        (language_switch(context, header))
+        @if let Some(session) = &context.session {
+            a.me href=(context.link("/profile")) title=(context.t("menu-profile")) { (session.email()) }
+            form method="post" action=(context.link("/sign-out")) {
+                (hidden(CSRF_TOKEN, &context.csrf_token()))
+                button.quiet { (context.t("sign-out")) }
+            }
+        }
+    }
+}
+
+/// The buttons of the other languages. A page that answers a form cannot be requested again: it may
+/// show a secret once, or what was typed. The other language therefore opens in a new tab, with the
+/// page above.
+fn language_switch(context: &PageContext, header: &PageHeader<'_>) -> Markup {
     let others = Language::ALL
         .into_iter()
         .filter(|language| *language != context.language);
+    let above = header.breadcrumbs.last();
+    let invitation = context.link("/invitation");
+    let here = match above.filter(|_| context.answers_form) {
+        Some((path, _)) => context.link(path),
+        None if context.path_and_query.starts_with(&invitation) => invitation,
+        None => context.path_and_query.clone(),
+    };
+    let opens_tab = context.answers_form && !here.starts_with(&context.link("/sign-in"));
     html! {
-        form.languages method="post" action=(context.link("/language")) {
-            (hidden("here", &context.path_and_query))
+        form.languages method="post" action=(context.link("/language")) target=[opens_tab.then_some("_blank")] {
+            (hidden("here", &here))
             @for language in others {
-                button.quiet name="language" value=(language.code()) lang=(language.code()) { (language.name()) }
+                button.quiet name="language" value=(language.code()) lang=(language.code()) {
+                    (language.name())
+                    @if opens_tab { span.visually_hidden lang=(context.language.code()) { " " (context.t("new-tab")) } }
+                }
             }
         }
     }

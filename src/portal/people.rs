@@ -1,24 +1,51 @@
 //! People: the users of an account; for operators the users of all accounts.
 
+use std::collections::BTreeSet;
+
 use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
-use super::components::{self, Field, badge, confirmation, copy, hidden, table};
+use super::account_field::AccountChoices;
+use super::components::{
+    self, DangerousAction, Field, badge, clip, confirmation, copy, danger_zone, empty, hidden,
+    list_path, search_form, table,
+};
 use super::form::Form;
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::credential::Credential;
-use crate::error::{Code, Error, refusal};
+use crate::error::{Code, Error};
 use crate::manage::account::{self, AccountPatch};
 use crate::manage::actor::{AccountsRead, UsersRead, UsersWrite};
 use crate::manage::invitation;
 use crate::manage::user::{self, Role, UserView};
 
-/// The users that the user can see, and the form to invite another.
+/// The number of people on a page.
+const PAGE_SIZE: usize = 50;
+
+/// The users that the user can see, found by email address and by page, and the form to invite
+/// another.
 pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
     people_page(&user, &Form::default(), None).await
+}
+
+/// The accounts of these users, to show their names.
+async fn accounts_of(
+    user: &CurrentUser,
+    people: &[UserView],
+) -> Result<Vec<account::Account>, PageError> {
+    if !user.is_operator() {
+        return Ok(Vec::new());
+    }
+    let ids: BTreeSet<String> = people
+        .iter()
+        .filter_map(|person| person.account.clone())
+        .collect();
+    let permit = user.may(AccountsRead)?;
+    let ids = ids.into_iter().collect();
+    Ok(account::find_all(&user.server.store, permit, ids).await?)
 }
 
 async fn people_page(
@@ -26,11 +53,32 @@ async fn people_page(
     submitted: &Form,
     error: Option<&Error>,
 ) -> Result<HttpResponse, PageError> {
-    let users = user::list(&user.server.store, user.may(UsersRead)?).await?;
-    let accounts = account::partners(&user.server.store, user.may(AccountsRead)?).await?;
+    let text = user.query("text");
+    let after = user.query("after");
+    let permit = user.may(UsersRead)?;
+    // One more than is shown tells whether there is a next page.
+    let limit = i64::try_from(PAGE_SIZE + 1).unwrap_or(i64::MAX);
+    let found = user::search(
+        &user.server.store,
+        permit,
+        text.clone(),
+        after.clone(),
+        limit,
+    )
+    .await?;
+    let shown = &found[..found.len().min(PAGE_SIZE)];
+    let next = shown.last().filter(|_| found.len() > PAGE_SIZE);
+    let next = next.map(|last| list_path("/people", text.as_deref(), &last.email));
+    let first = after.map(|_| list_path("/people", text.as_deref(), ""));
+    let accounts = accounts_of(user, shown).await?;
+    let has_search = text.is_some() || first.is_some() || next.is_some() || user.is_operator();
     let can_edit = user.can(UsersWrite);
+    let choices = AccountChoices::load(user).await?;
     let content = html! {
-        (rows(user, &users, &accounts))
+        @if has_search { (search_form(user, "/people", "field-email", text.as_deref())) }
+        @if shown.is_empty() { (empty(&user.t("applications-not-found"), &user.t("people-not-found-text"), None)) }
+        @else { (rows(user, shown, &accounts)) }
+        (components::pages(user, first.as_deref(), next.as_deref()))
         @if can_edit {
             section aria-labelledby="invite" {
                 h2 #invite { (user.t("person-invite")) }
@@ -38,7 +86,7 @@ async fn people_page(
                 (components::idempotent_form(user, "/people", submitted, html! {
                     (Field::new(user, "email", error).input_with("email", submitted.get("email"), "off"))
                     @if user.is_operator() {
-                        (Field::new(user, "account", error).help("help-person-account").select(&account_choices(&accounts), submitted.get("account")))
+                        (choices.field(Field::new(user, "account", error).help("help-person-account"), submitted.get("account")))
                     }
                     (Field::new(user, "role", error).help("help-role").select(&role_choices(user), submitted.get("role")))
                     button.primary { (user.t("person-invite")) }
@@ -76,13 +124,6 @@ fn second_factor_policy(user: &CurrentUser, required: bool, action: &str) -> Mar
     }
 }
 
-fn account_choices(accounts: &[account::Account]) -> Vec<(String, String)> {
-    accounts
-        .iter()
-        .map(|account| (account.id.clone(), account.name.clone()))
-        .collect()
-}
-
 fn role_choices(user: &CurrentUser) -> Vec<(String, String)> {
     let all = [
         Role::Developer,
@@ -110,14 +151,14 @@ fn rows(user: &CurrentUser, users: &[UserView], accounts: &[account::Account]) -
         .iter()
         .map(|person| {
             let mut row = vec![
-                html! { a href=(user.link(&format!("/people/{}", person.id))) { (person.email) } },
+                html! { a href=(user.link(&format!("/people/{}", person.id))) { (clip(&person.email)) } },
                 html! { (user.t(&format!("role-{}", person.role))) },
                 state(user, person),
                 html! { @if person.has_second_factor { (badge("good", &user.t("second-factor-on"))) } @else { (user.t("none")) } },
                 user.language.day(person.created_at),
             ];
             if operator {
-                row.insert(1, html! { (person.account.as_deref().map(name_of).unwrap_or_default()) });
+                row.insert(1, clip(person.account.as_deref().map(name_of).unwrap_or_default()));
             }
             row
         })
@@ -200,11 +241,7 @@ fn link_page(user: &CurrentUser, email: &str, link: &Credential) -> HttpResponse
 }
 
 async fn find(user: &CurrentUser, id: &str) -> Result<UserView, PageError> {
-    let users = user::list(&user.server.store, user.may(UsersRead)?).await?;
-    Ok(users
-        .into_iter()
-        .find(|person| person.id == id)
-        .ok_or_else(refusal::user_unknown)?)
+    Ok(user::show(&user.server.store, user.may(UsersRead)?, id).await?)
 }
 
 /// The page of a user.
@@ -217,7 +254,7 @@ fn person_page(user: &CurrentUser, person: &UserView, error: Option<&Error>) -> 
     let to = |below: &str| format!("/people/{}{below}", person.id);
     let own = person.email == user.session.email();
     let content = html! {
-        dl.facts {
+        dl.facts.card {
             dt { (user.t("field-role")) } dd { (user.t(&format!("role-{}", person.role))) }
             dt { (user.t("column-state")) } dd { (state(user, person)) }
             dt { (user.t("second-factor")) } dd { (user.t(if person.has_second_factor { "second-factor-on" } else { "none" })) }
@@ -239,14 +276,7 @@ fn person_page(user: &CurrentUser, person: &UserView, error: Option<&Error>) -> 
                 p { (user.t("link-new-text")) }
                 (components::button(user, &to("/link"), &user.t("link-new"), ""))
             }
-            @if person.has_second_factor {
-                section aria-labelledby="reset" {
-                    h2 #reset { (user.t("second-factor-reset")) }
-                    p { (user.t("second-factor-reset-text")) }
-                    (components::button(user, &to("/second-factor/reset"), &user.t("second-factor-reset"), "danger"))
-                }
-            }
-            p { a.button.danger href=(user.link(&to("/remove"))) { (user.t("person-remove")) } }
+            (danger_zone(user, &dangerous_actions(user, person)))
         }
     };
     let breadcrumbs = vec![NavItem::People.breadcrumb(user)];
@@ -257,6 +287,30 @@ fn person_page(user: &CurrentUser, person: &UserView, error: Option<&Error>) -> 
         ..PageHeader::titled(person.email.clone())
     };
     user_page(user, NavItem::People, header, content)
+}
+
+/// The actions that take something from a user.
+fn dangerous_actions(user: &CurrentUser, person: &UserView) -> Vec<DangerousAction> {
+    let path = |below: &str| format!("/people/{}{below}", person.id);
+    let reset = person.has_second_factor.then(|| DangerousAction {
+        title: user.t("second-factor-reset"),
+        text: user.t("second-factor-reset-text"),
+        control: components::button(
+            user,
+            &path("/second-factor/reset"),
+            &user.t("second-factor-reset"),
+            "danger",
+        ),
+    });
+    let remove = DangerousAction {
+        title: user.tr(
+            "person-remove-title",
+            &[("email", person.email.as_str().into())],
+        ),
+        text: user.t("danger-person-remove"),
+        control: html! { a.button.danger href=(user.link(&path("/remove"))) { (user.t("person-remove")) } },
+    };
+    reset.into_iter().chain([remove]).collect()
 }
 
 /// Redirects to `to` with the notice `done-WHAT`, or shows the user's page with the error.

@@ -11,6 +11,7 @@ use super::form::{CSRF_TOKEN, Form};
 use super::page::{self, NavItem, PageHeader, done, redirect, user_page};
 use super::page_error::PageError;
 use super::session_extractor::{AnonymousForm, AuthenticatedForm, CurrentUser, PageContext};
+use super::user_agent;
 use crate::error::{Code, Error};
 use crate::manage::profile::{self, Confirmation};
 use crate::manage::second_factor::Enrolment;
@@ -41,7 +42,7 @@ async fn profile_page(
             .map(|(_, error)| error)
     };
     let content = html! {
-        dl.facts {
+        dl.facts.card {
             dt { (user.t("field-email")) } dd { (user.session.email()) }
             dt { (user.t("field-role")) } dd { (user.t(&format!("role-{}", user.session.role()))) }
             @if let Some(account) = user.session.account() { dt { (user.t("field-account")) } dd { (account.name) } }
@@ -97,7 +98,7 @@ fn sessions_section(user: &CurrentUser, sessions: &[SessionView]) -> Markup {
         .iter()
         .map(|session| {
             vec![
-                html! { span.words { (session.agent) } @if session.current { " " (badge("good", &user.t("this-session"))) } },
+                html! { span title=(session.agent) { (browser(user, &session.agent)) } @if session.current { " " (badge("good", &user.t("this-session"))) } },
                 html! { code.short { (session.address) } },
                 user.language.date_time(session.created_at),
                 user.relative(session.last_seen_at),
@@ -112,6 +113,18 @@ fn sessions_section(user: &CurrentUser, sessions: &[SessionView]) -> Markup {
             h2 #sessions { (user.t("sessions")) }
             (table(user, &user.t("sessions"), &["column-browser", "column-address", "column-signed-in", "column-last-seen", ""], &rows))
         }
+    }
+}
+
+/// The browser and operating system of a session, such as “Chrome on Linux”.
+fn browser(user: &CurrentUser, agent: &str) -> String {
+    match user_agent::parse(agent) {
+        (Some(browser), Some(system)) => user.tr(
+            "browser-on",
+            &[("browser", browser.into()), ("system", system.into())],
+        ),
+        (Some(name), None) | (None, Some(name)) => name.to_owned(),
+        (None, None) => user.t("browser-unknown"),
     }
 }
 

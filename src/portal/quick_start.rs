@@ -11,9 +11,9 @@ use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
-use super::application::Application;
+use super::application::{Application, Tab};
 use super::components::copy;
-use super::page::{NavItem, PageHeader, user_page};
+use super::page::{NavItem, user_page};
 use super::page_error::PageError;
 use super::session_extractor::CurrentUser;
 use crate::config::Issuer;
@@ -63,10 +63,7 @@ pub(super) async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResp
             }
         }
     };
-    let header = PageHeader {
-        breadcrumbs: application.breadcrumbs(&user),
-        ..PageHeader::titled(user.t("quick-start"))
-    };
+    let header = application.header(&user, Tab::QuickStart);
     Ok(user_page(&user, NavItem::Applications, header, content))
 }
 

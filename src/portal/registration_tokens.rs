@@ -4,16 +4,18 @@ use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
+use super::account_field::AccountChoices;
 use super::application_details::scope_warning;
-use super::components::{self, Field, badge, confirmation, copy, duration_choices, empty, table};
+use super::components::{
+    self, Field, badge, clip, confirmation, copy, duration_choices, empty, table,
+};
 use super::form::Form;
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::decimal;
 use crate::error::{Error, refusal};
-use crate::manage::account;
-use crate::manage::actor::{AccountsRead, ClientsWrite, RegistrationRead, RegistrationWrite};
+use crate::manage::actor::{ClientsWrite, RegistrationRead, RegistrationWrite};
 use crate::manage::client::{self, Warning};
 use crate::manage::registration_token::{self, NewRegistrationToken, RegistrationTokenView};
 
@@ -61,18 +63,14 @@ async fn new_form(
     grantable
         .resources
         .remove(&user.server.issuer.management_audience());
-    let accounts = account::partners(&user.server.store, user.may(AccountsRead)?).await?;
-    let accounts: Vec<(String, String)> = accounts
-        .into_iter()
-        .map(|account| (account.id, account.name))
-        .collect();
+    let accounts = AccountChoices::load(user).await?;
     let lifetimes = duration_choices(user, &LIFETIMES, "no-expiry");
     Ok(components::idempotent_form(
         user,
         "/registration-tokens",
         submitted,
         html! {
-            @if user.is_operator() { (Field::new(user, "account", error).select(&accounts, submitted.get("account"))) }
+            @if user.is_operator() { (accounts.field(Field::new(user, "account", error), submitted.get("account"))) }
             @if !grantable.resources.is_empty() { (Field::new(user, "resources", error).optional().help("help-resources").checkboxes(grantable.resources.iter().map(String::as_str), submitted)) }
             @if !grantable.scope.is_empty() { (Field::new(user, "scope", error).optional().help("help-registration-scope").checkboxes(grantable.scope.iter().map(String::as_str), submitted)) }
             (Field::new(user, "uses", error).optional().help("help-uses").input("number", submitted.get("uses")))
@@ -99,8 +97,8 @@ fn rows(user: &CurrentUser, tokens: &[RegistrationTokenView]) -> Markup {
             };
             vec![
                 html! { code { "kwi_" (token.id) "_…" } },
-                html! { span.words { (token.scope) } },
-                html! { span.words { (token.resources.as_str()) } },
+                clip(token.scope.as_str()),
+                clip(token.resources.as_str()),
                 uses,
                 expiry,
                 html! { @if can_edit {

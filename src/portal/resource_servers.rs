@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use maud::{Markup, html};
 
-use super::components::{self, Field, confirmation, copy, empty, hidden, table};
+use super::components::{self, Field, chips, clip, confirmation, copy, empty, hidden, table};
 use super::form::Form;
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
@@ -55,10 +55,10 @@ fn rows(user: &CurrentUser, servers: &[ResourceServerView]) -> Markup {
         .map(|server| {
             let query = form_urlencoded::Serializer::new(String::new()).append_pair("identifier", &server.identifier).finish();
             vec![
-                html! { strong { (server.name) } },
-                html! { code { (server.identifier) } },
-                html! { span.words { (server.scope) } },
-                html! { @if let Some(id) = &server.client_id { a href=(user.link(&format!("/applications/{id}"))) { code { (id) } } } },
+                html! { strong { (clip(&server.name)) } },
+                html! { code { (clip(&server.identifier)) } },
+                clip(server.scope.as_str()),
+                html! { @if let Some(id) = &server.client_id { a href=(user.link(&format!("/applications/{id}"))) { (user.t("open-client")) span.visually_hidden { " " (server.name) } } } },
                 html! { span.buttons {
                     a.button.small href={ (user.link("/resource-servers/edit")) "?" (query) } { (user.t("edit")) span.visually_hidden { " " (server.name) } }
                     a.button.small href={ (user.link("/resource-servers/delete")) "?" (query) } { (user.t("delete")) span.visually_hidden { " " (server.name) } }
@@ -185,9 +185,9 @@ fn edit_page(
     error: Option<&Error>,
 ) -> HttpResponse {
     let content = html! {
-        dl.facts {
+        dl.facts.card {
             dt { (user.t("field-identifier")) } dd { code { (server.identifier) } }
-            dt { (user.t("field-scope")) } dd { (server.scope) }
+            dt { (user.t("field-scope")) } dd { (chips(user, server.scope.iter(), "nothing")) }
         }
         (components::form(user, "/resource-servers/edit", html! {
             (hidden("identifier", &server.identifier))

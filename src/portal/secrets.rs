@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
-use super::application::Application;
+use super::application::{Application, Tab};
 use super::components::{
     self, Field, badge, confirmation, copy, countdown, duration_choices, empty, table,
 };
@@ -62,6 +62,7 @@ async fn secrets_page(
     };
     let header = PageHeader {
         breadcrumbs: application.breadcrumbs(user),
+        tabs: Some(application.tabs(user, Tab::Credentials)),
         notice: page::notice(user),
         error,
         ..PageHeader::titled(user.t("secrets"))
@@ -69,7 +70,8 @@ async fn secrets_page(
     Ok(user_page(user, NavItem::Applications, header, content))
 }
 
-fn rows(user: &CurrentUser, application: &Application, secrets: &[ClientSecret]) -> Markup {
+/// The client secrets as a table, with the buttons to delete them.
+pub fn rows(user: &CurrentUser, application: &Application, secrets: &[ClientSecret]) -> Markup {
     let can_edit = user.can(KeysWrite);
     let rows: Vec<Vec<Markup>> = secrets
         .iter()

@@ -88,6 +88,11 @@ impl PageContext {
         format!("{}/portal{path}", self.base)
     }
 
+    /// The link to the API reference.
+    pub fn api_reference(&self) -> String {
+        format!("{}/docs", self.base)
+    }
+
     /// A query parameter, trimmed; `None` if it is empty.
     pub fn query(&self, name: &str) -> Option<String> {
         let (_, query) = self.path_and_query.split_once('?')?;

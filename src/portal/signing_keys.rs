@@ -60,7 +60,7 @@ fn rows(user: &CurrentUser, keys: &[SigningKeyView]) -> Markup {
                 _ => "plain",
             };
             vec![
-                html! { code { (key.kid) } },
+                components::id(user, &key.kid),
                 html! { (key.algorithm) },
                 badge(kind, &user.t(&format!("key-state-{}", key.state))),
                 instant(Some(key.signs_from)),

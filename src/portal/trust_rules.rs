@@ -6,9 +6,9 @@ use actix_web::web::Path;
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 
-use super::application::Application;
+use super::application::{Application, Tab};
 use super::audit::reason_text;
-use super::components::{self, Field, badge, confirmation, empty, table};
+use super::components::{self, Field, badge, clip, confirmation, empty, table};
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
@@ -48,13 +48,13 @@ async fn list_page(
     let can_create = user.can(TrustRulesWrite) && rules.len() < MAX_RULES;
     let content = html! {
         p { (user.t("trust-rules-text")) }
-        div.buttons {
-            @if can_create { a.button.primary href=(user.link(&path(application, "/new"))) { (user.t("trust-rule-new")) } }
-            a.button href=(user.link(&path(application, "/test"))) { (user.t("trust-rule-test")) }
-        }
         @if rules.is_empty() { (empty(&user.t("trust-rules-none"), &user.t("trust-rules-none-text"), None)) }
         @else { (rows(user, application, &rules)) }
         @if rules.len() >= MAX_RULES { div.hint { p { (user.count("trust-rules-full", MAX_RULES)) } } }
+    };
+    let actions = html! {
+        a.button href=(user.link(&path(application, "/test"))) { (user.t("trust-rule-test")) }
+        @if can_create { a.button.primary href=(user.link(&path(application, "/new"))) { (user.t("trust-rule-new")) } }
     };
     let title = user.tr(
         "trust-rules-of",
@@ -62,6 +62,8 @@ async fn list_page(
     );
     let header = PageHeader {
         breadcrumbs: application.breadcrumbs(user),
+        actions: Some(actions),
+        tabs: Some(application.tabs(user, Tab::Credentials)),
         notice: page::notice(user),
         error,
         ..PageHeader::titled(title)
@@ -69,20 +71,21 @@ async fn list_page(
     Ok(user_page(user, NavItem::Applications, header, content))
 }
 
-fn rows(user: &CurrentUser, application: &Application, rules: &[TrustRuleView]) -> Markup {
+/// The trust rules as a table, with the buttons to disable and delete them.
+pub fn rows(user: &CurrentUser, application: &Application, rules: &[TrustRuleView]) -> Markup {
     let rows: Vec<Vec<Markup>> = rules
         .iter()
         .map(|rule| {
             vec![
                 html! {
-                    code.words { (rule.issuer) }
+                    code { (clip(&rule.issuer)) }
                     @if let Some(name) = kind_name(rule.kind) { " " (badge("plain", name)) }
-                    div.detail { (user.t("detail-trust-rule")) " " code { (rule.id) } }
-                    @if let Some(audience) = &rule.audience { div.detail { (user.t("field-audience")) " " code { (audience) } } }
+                    div.detail { (user.t("detail-trust-rule")) " " (components::id(user, &rule.id)) }
+                    @if let Some(audience) = &rule.audience { div.detail { (user.t("field-audience")) " " code { (clip(audience)) } } }
                     @if rule.single_use { div.detail { (user.t("trust-rule-single-use")) } }
                 },
                 html! {
-                    @for condition in &rule.conditions { code.words { (condition) } br; }
+                    @for condition in &rule.conditions { div { code { (clip(&condition.to_string())) } } }
                     @if let Some(broad) = trust_rule::broad_condition(rule) { (broad_warning(user, &broad)) }
                 },
                 state(user, rule),
@@ -90,7 +93,7 @@ fn rows(user: &CurrentUser, application: &Application, rules: &[TrustRuleView]) 
                     None => html! { (user.t("never")) },
                     Some(at) => user.relative(at),
                 },
-                html! { @if user.can(TrustRulesWrite) { (actions(user, application, rule)) } },
+                html! { @if user.can(TrustRulesWrite) { (row_actions(user, application, rule)) } },
             ]
         })
         .collect();
@@ -129,7 +132,7 @@ fn state(user: &CurrentUser, rule: &TrustRuleView) -> Markup {
     }
 }
 
-fn actions(user: &CurrentUser, application: &Application, rule: &TrustRuleView) -> Markup {
+fn row_actions(user: &CurrentUser, application: &Application, rule: &TrustRuleView) -> Markup {
     let action = |name: &str| path(application, &format!("/{}/{name}", rule.id));
     let button = |name: &str| {
         let label = html! { (user.t(name)) span.visually_hidden { " " (rule.id) } };
@@ -309,13 +312,13 @@ fn trial_rows(user: &CurrentUser, application: &Application, rules: &[RuleTrial]
         .iter()
         .map(|rule| {
             vec![
-                html! { code { (rule.id) } },
-                html! { @if rule.client_id == *own { (application.client.name) } @else { code { (rule.client_id) } } },
+                components::id(user, &rule.id),
+                html! { @if rule.client_id == *own { (clip(&application.client.name)) } @else { (components::id(user, &rule.client_id)) } },
                 match &rule.reason {
                     None => badge("good", &user.t("accepted")),
                     Some(reason) => html! {
                         (badge("off", &user.t("rejected"))) " "
-                        (reason_text(user, rule.reason_code.as_deref(), &rule.reason_parameters, reason))
+                        span.sentence { (reason_text(user, rule.reason_code.as_deref(), &rule.reason_parameters, reason)) }
                     },
                 },
             ]

@@ -6,6 +6,7 @@ use strum::{EnumString, IntoStaticStr};
 
 use super::audit::{Action, Recorder};
 use super::schema::accounts;
+use super::sql::{contains_pattern, lower};
 use super::{Database, StoreError, Transaction};
 use crate::clock::Timestamp;
 use crate::credential::new_id;
@@ -123,12 +124,7 @@ pub fn find_or_create(
     recorder: &Recorder,
     kind: AccountKind,
 ) -> Result<Account, StoreError> {
-    let existing = accounts::table
-        .filter(accounts::kind.eq(kind))
-        .select(Account::as_select())
-        .first(transaction.database)
-        .optional()?;
-    if let Some(account) = existing {
+    if let Some(account) = of_kind(transaction.database, kind)? {
         return Ok(account);
     }
     let mut name = kind.default_name().to_owned();
@@ -156,6 +152,62 @@ pub fn list(database: &mut Database) -> Result<Vec<Account>, StoreError> {
         .order(accounts::name)
         .select(Account::as_select())
         .load(database)?)
+}
+
+/// Up to `limit` accounts of partners by name, starting after the name `after`: all of them, or those
+/// whose id is `text` or whose name contains it in any case.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn search(
+    database: &mut Database,
+    text: Option<&str>,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Account>, StoreError> {
+    let partners = accounts::table
+        .filter(accounts::kind.ne(AccountKind::ResourceServers))
+        .filter(accounts::name.gt(after.unwrap_or_default()))
+        .order(accounts::name)
+        .limit(limit)
+        .select(Account::as_select());
+    Ok(match text {
+        Some(text) => {
+            let named = lower(accounts::name)
+                .like(contains_pattern(text))
+                .escape('\\');
+            let found = partners.filter(named.or(accounts::id.eq(text)));
+            found.load(database)?
+        }
+        None => partners.load(database)?,
+    })
+}
+
+/// The accounts with these ids, in no order.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn find_all(database: &mut Database, ids: &[String]) -> Result<Vec<Account>, StoreError> {
+    Ok(accounts::table
+        .filter(accounts::id.eq_any(ids))
+        .select(Account::as_select())
+        .load(database)?)
+}
+
+/// The account that owns the clients of resource servers, if there is one.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn of_resource_servers(database: &mut Database) -> Result<Option<Account>, StoreError> {
+    of_kind(database, AccountKind::ResourceServers)
+}
+
+fn of_kind(database: &mut Database, kind: AccountKind) -> Result<Option<Account>, StoreError> {
+    Ok(accounts::table
+        .filter(accounts::kind.eq(kind))
+        .select(Account::as_select())
+        .first(database)
+        .optional()?)
 }
 
 /// Whether there is an account: a new database has none.

@@ -10,6 +10,7 @@ use super::names::{UnknownName, named_in_json};
 use super::resource_server::Resources;
 use super::schema::{api_keys, client_secrets, clients, revoked_api_keys};
 use super::security_profile::SecurityProfile;
+use super::sql::{contains_pattern, lower};
 use super::{Change, Database, StoreError, Transaction, trust_rule};
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
@@ -365,19 +366,8 @@ pub fn search(
     text: &str,
     limit: i64,
 ) -> Result<Vec<Client>, StoreError> {
-    let escaped: String = text
-        .to_lowercase()
-        .chars()
-        .flat_map(|c| {
-            ['%', '_', '\\']
-                .contains(&c)
-                .then_some('\\')
-                .into_iter()
-                .chain([c])
-        })
-        .collect();
     let named = lower(clients::name)
-        .like(format!("%{escaped}%"))
+        .like(contains_pattern(text))
         .escape('\\')
         .or(clients::client_id.eq(text));
     let found = clients::table
@@ -520,11 +510,6 @@ diesel::define_sql_function! {
 diesel::define_sql_function! {
     /// The length in characters.
     fn length(text: diesel::sql_types::Text) -> diesel::sql_types::Integer;
-}
-
-diesel::define_sql_function! {
-    /// Lower case; SQLite converts only ASCII.
-    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
 }
 
 /// Inserts a client.

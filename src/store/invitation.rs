@@ -62,6 +62,17 @@ pub fn list(database: &mut Database) -> Result<Vec<Invitation>, StoreError> {
         .load(database)?)
 }
 
+/// The invitations of these users, expired ones too.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn of_users(database: &mut Database, user_ids: &[&str]) -> Result<Vec<Invitation>, StoreError> {
+    Ok(invitations::table
+        .filter(invitations::user_id.eq_any(user_ids))
+        .select(Invitation::as_select())
+        .load(database)?)
+}
+
 /// Inserts an invitation, and deletes the one that the user had.
 ///
 /// # Errors

@@ -37,6 +37,25 @@ where
     }
 }
 
+diesel::define_sql_function! {
+    /// Lower case; SQLite converts only ASCII.
+    fn lower(text: Text) -> Text;
+}
+
+/// The `LIKE` pattern of the texts in lower case that contain `text` in any case. Its escape
+/// character is the backslash.
+pub(super) fn contains_pattern(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for character in text.to_lowercase().chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
+
 /// Stores types with a canonical text: written with `as_str`, read with `FromStr`.
 macro_rules! stored_as_text {
     ($($type:ty),*) => {$(

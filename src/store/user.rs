@@ -6,6 +6,7 @@ use strum::{Display, EnumString, IntoStaticStr, VariantNames};
 
 use super::names::{UnknownName, named_in_json};
 use super::schema::{invitations, sessions, users};
+use super::sql::contains_pattern;
 use super::{Database, StoreError, Transaction};
 use crate::clock::Timestamp;
 use crate::credential::new_id;
@@ -143,6 +144,34 @@ pub fn list(database: &mut Database, account_id: Option<&str>) -> Result<Vec<Use
             .filter(users::account_id.eq(account_id))
             .load(database)?,
         None => all.load(database)?,
+    })
+}
+
+/// Up to `limit` users of one account or of all by e-mail address, starting after the address `after`:
+/// all of them, or those whose address contains `text`.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn search(
+    database: &mut Database,
+    account_id: Option<&str>,
+    text: Option<&str>,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<User>, StoreError> {
+    let pattern = contains_pattern(text.unwrap_or_default());
+    // Addresses are stored in lower case.
+    let named = users::table
+        .filter(users::email.gt(after.unwrap_or_default()))
+        .filter(users::email.like(pattern).escape('\\'))
+        .order(users::email)
+        .limit(limit)
+        .select(User::as_select());
+    Ok(match account_id {
+        Some(account_id) => named
+            .filter(users::account_id.eq(account_id))
+            .load(database)?,
+        None => named.load(database)?,
     })
 }
 

@@ -1,17 +1,21 @@
 // Copy buttons, countdowns, previews and refreshing. Pages work without this script.
 'use strict'
 
-for (const button of document.querySelectorAll('[data-copy]')) {
-  const text = button.firstChild
+// One listener for all copy buttons, since a refresh of the page replaces some of them.
+const reveal = () => document.querySelectorAll('[data-copy], [data-copy-text]').forEach((button) => { button.hidden = false })
+reveal()
+document.addEventListener('click', async ({ target }) => {
+  const button = target.closest('[data-copy], [data-copy-text]')
+  if (!button) return
+  const { copy, copyText } = button.dataset
+  if (!(await copyToClipboard(copyText ?? document.getElementById(copy).textContent))) return
+  const text = copyText ? button.querySelector('span').firstChild : button.firstChild
   const label = text.textContent
-  button.hidden = false
-  button.addEventListener('click', async () => {
-    const content = document.getElementById(button.dataset.copy).textContent
-    if (!(await copyToClipboard(content))) return
-    text.textContent = document.body.dataset.copied
-    setTimeout(() => { text.textContent = label }, 2000)
-  })
-}
+  if (label === document.body.dataset.copied) return
+  text.textContent = document.body.dataset.copied
+  button.dataset.done = ''
+  setTimeout(() => { text.textContent = label; delete button.dataset.done }, 2000)
+})
 
 // Without TLS browsers have no clipboard API, only the deprecated command.
 async function copyToClipboard(text) {
@@ -64,6 +68,7 @@ if (refreshing) {
     if (!response?.ok) return
     const page = new DOMParser().parseFromString(await response.text(), 'text/html')
     content.replaceWith(page.getElementById('refreshed'))
+    reveal()
     text.textContent = page.querySelector('[data-refresh]').firstChild.textContent
   }, Number(refreshing.dataset.refresh) * 1000)
 }
@@ -101,5 +106,13 @@ addEventListener('hashchange', () => {
 // Focus the first invalid field.
 document.querySelector('[aria-invalid]')?.focus()
 
-// On a phone the menu is one scrolling line.
-document.querySelector('.menu [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
+// The menu of a narrow screen closes like a menu: with the Escape key, or by a click beside it.
+const drawer = document.querySelector('.drawer')
+if (drawer) {
+  document.addEventListener('keydown', ({ key }) => {
+    if (key !== 'Escape' || !drawer.open) return
+    drawer.open = false
+    drawer.querySelector('summary').focus()
+  })
+  document.addEventListener('click', ({ target }) => { if (!drawer.contains(target)) drawer.open = false })
+}

@@ -17,7 +17,22 @@ month = { $month ->
     [11] November
    *[other] December
 }
-day = { $day } { month } { $year }
+month-short = { $month ->
+    [1] Jan
+    [2] Feb
+    [3] Mar
+    [4] Apr
+    [5] May
+    [6] Jun
+    [7] Jul
+    [8] Aug
+    [9] Sep
+    [10] Oct
+    [11] Nov
+   *[other] Dec
+}
+day = { $day } { month-short } { $year }
+date-time-short = { $day } { month-short } { $year }, { $hour }:{ $minute }
 date-time = { $day } { month } { $year }, { $hour }:{ $minute } UTC
 time-of-day = { $hour }:{ $minute }
 just-now = just now
@@ -59,6 +74,13 @@ delete = Delete
 more = Next page
 older = Older entries
 filter = Filter
+search = Search
+clear = Clear
+pages = Pages
+first-page = First page
+api-reference = API reference
+new-tab = (opens in a new tab)
+danger-zone = Danger zone
 never = Never
 none = None
 nothing = None
@@ -129,12 +151,15 @@ column-kid = Key ID (kid)
 column-algorithm = Algorithm
 column-signs-from = Signs from
 column-signs-until = Signs until
+column-max-clients = Applications, max.
 column-published-until = Published until
 column-introspects-with = Introspection client
+open-client = View client
 
 ## Fields
 
 field-text = Name or client ID
+field-account-text = Account name or ID
 field-email = Email address
 field-password = Password
 field-current = Current password
@@ -226,6 +251,8 @@ recovery-codes-renew = Create new recovery codes
 recovery-codes-saved = I’ve saved them
 sessions = Active sessions
 session-end = Sign out
+browser-on = { $browser } on { $system }
+browser-unknown = Unknown browser
 this-session = This session
 done-password-changed = Password changed. All other sessions were signed out.
 done-second-factor = Two-step verification is on.
@@ -240,6 +267,18 @@ applications-none-text = An application is a program that calls APIs with access
 all-accounts = All accounts
 applications-not-found = No results
 applications-not-found-text = No application has this name or client ID.
+tab-credentials = Credentials
+tab-access = Access
+tab-activity = Activity
+access-text = What access tokens and API keys of this application are good for. Each access token carries a subset of this scope, for one or more of these resource servers.
+access-no-resources = None. Access tokens of this application are accepted by no resource server.
+access-no-scope = None. Access tokens of this application carry no scope.
+access-binding = Token binding
+access-binding-text = A bound token can only be used with the key that it was issued to, so a stolen token is useless.
+access-certificate = Client certificate
+danger-disable = Stops all secrets, API keys and tokens until you enable the application again.
+danger-delete = Permanently deletes the application with its secrets, API keys and tokens.
+danger-revoke-tokens = Stops all access tokens issued so far. The application can get new ones.
 application-new = New application
 application-new-text = We create a client ID, a client secret and a first API key, and show them once.
 application-create = Create application
@@ -310,8 +349,10 @@ confirm-revoke-tokens = Revoke all tokens
 confirm-revoke-tokens-text = All access tokens issued to { $name } so far stop working immediately. It can get new ones with its secret.
 failures = Recent failures
 failures-none = No recent failures.
+failures-none-text = When a request of this application is rejected, the reason appears here with its request ID, so that you can find it in your logs.
 tokens = Active tokens
 tokens-none = No active tokens.
+tokens-none-text = Access tokens appear here as soon as the application requests them. The quick start shows how.
 tokens-off = This server doesn’t store token records.
 tokens-more = Only the latest are shown.
 bound-to-key = bound to a key
@@ -341,6 +382,7 @@ secrets = Client secrets
 secrets-text = An application gets access tokens with its client ID and a client secret. Several secrets can be active at once, so that you can rotate them without downtime.
 secrets-none = No client secrets
 secrets-none-text = Without a secret this application can’t authenticate.
+secrets-manage = Manage client secrets
 secrets-rotate = Rotate secret
 secrets-rotate-text = Creates a new secret. All other secrets expire after the time you choose.
 secret-new = Add a secret
@@ -362,6 +404,7 @@ keys-choose = Choose an application
 keys-none = No API keys
 keys-none-text = Create your first key below.
 keys-one-left = This is the only key, so it can’t be revoked. Rotate it to replace it. If it was leaked, rotate it and expire the old key immediately.
+keys-manage = Manage API keys
 keys-full = { $count ->
     [one] You’ve reached the limit of one key
    *[other] You’ve reached the limit of { $count } keys
@@ -402,6 +445,8 @@ person-invited = Invited, expires
 person-active = Active
 person-no-password = No password
 person-remove = Remove
+danger-person-remove = Ends all their sessions. What they created stays.
+people-not-found-text = No person has this email address.
 person-remove-title = Remove { $email }
 person-remove-text = { $email } can no longer sign in, and all their sessions end. What they created stays.
 person-yourself = This is you. Manage your password and two-step verification in your profile.
@@ -431,6 +476,8 @@ done-person-removed = Person removed.
 
 accounts-none = No accounts yet
 accounts-none-text = An account is a partner with its own people and applications.
+accounts-not-found-text = No account has this name or ID.
+help-account-text = The name or ID of the account.
 account-new = New account
 account-create = Create account
 help-account-name = The partner’s name.
@@ -468,6 +515,7 @@ trust-rules-text = A trust rule lets a workload, such as a CI job or a Kubernete
 trust-rules-none = No trust rules
 trust-rules-none-text = Create one to let a workload authenticate without a secret.
 trust-rules-full = An application can have at most { $count } trust rules. Delete one to create another.
+trust-rules-manage = Manage trust rules
 trust-rule-new = New trust rule
 trust-rule-new-text = Where does the workload run?
 trust-rule-for = New trust rule: { $platform }

@@ -17,10 +17,22 @@ month = { $month ->
     [11] novembre
    *[other] décembre
 }
-day = { $day ->
-    [1] 1er
-   *[other] { $day }
-} { month } { $year }
+month-short = { $month ->
+    [1] janv.
+    [2] févr.
+    [3] mars
+    [4] avr.
+    [5] mai
+    [6] juin
+    [7] juil.
+    [8] août
+    [9] sept.
+    [10] oct.
+    [11] nov.
+   *[other] déc.
+}
+day = { $day } { month-short } { $year }
+date-time-short = { $day } { month-short } { $year }, { $hour }:{ $minute }
 date-time = { $day ->
     [1] 1er
    *[other] { $day }
@@ -65,6 +77,13 @@ delete = Supprimer
 more = Page suivante
 older = Entrées plus anciennes
 filter = Filtrer
+search = Rechercher
+clear = Effacer
+pages = Pages
+first-page = Première page
+api-reference = Référence de l’API
+new-tab = (dans un nouvel onglet)
+danger-zone = Zone sensible
 never = Jamais
 none = Aucun
 nothing = Aucun
@@ -135,12 +154,15 @@ column-kid = Identifiant de la clé (kid)
 column-algorithm = Algorithme
 column-signs-from = Signe à partir du
 column-signs-until = Signe jusqu’au
+column-max-clients = Applications, max.
 column-published-until = Publiée jusqu’au
 column-introspects-with = Client d’introspection
+open-client = Voir le client
 
 ## Champs
 
 field-text = Nom ou ID client
+field-account-text = Nom ou identifiant du compte
 field-email = Adresse e-mail
 field-password = Mot de passe
 field-current = Mot de passe actuel
@@ -232,6 +254,8 @@ recovery-codes-renew = Créer de nouveaux codes de secours
 recovery-codes-saved = Codes enregistrés
 sessions = Sessions actives
 session-end = Déconnecter
+browser-on = { $browser } sur { $system }
+browser-unknown = Navigateur inconnu
 this-session = Cette session
 done-password-changed = Mot de passe changé. Toutes les autres sessions ont été déconnectées.
 done-second-factor = La validation en deux étapes est activée.
@@ -246,6 +270,18 @@ applications-none-text = Une application est un programme qui appelle des API av
 all-accounts = Tous les comptes
 applications-not-found = Aucun résultat
 applications-not-found-text = Aucune application ne porte ce nom ni cet ID client.
+tab-credentials = Identifiants
+tab-access = Accès
+tab-activity = Activité
+access-text = Ce que les jetons d’accès et les clés d’API de cette application permettent. Chaque jeton d’accès porte une partie de cette portée, pour un ou plusieurs de ces serveurs de ressources.
+access-no-resources = Aucun. Aucun serveur de ressources n’accepte les jetons d’accès de cette application.
+access-no-scope = Aucune. Les jetons d’accès de cette application ne portent aucune portée.
+access-binding = Liaison des jetons
+access-binding-text = Un jeton lié n’est utilisable qu’avec la clé pour laquelle il a été émis : un jeton volé est inutilisable.
+access-certificate = Certificat client
+danger-disable = Suspend tous les secrets, clés d’API et jetons jusqu’à la réactivation de l’application.
+danger-delete = Supprime définitivement l’application, avec ses secrets, clés d’API et jetons.
+danger-revoke-tokens = Invalide tous les jetons d’accès émis jusqu’ici. L’application peut en obtenir de nouveaux.
 application-new = Nouvelle application
 application-new-text = Nous créons un ID client, un secret client et une première clé d’API, et nous les affichons une seule fois.
 application-create = Créer l’application
@@ -316,8 +352,10 @@ confirm-revoke-tokens = Révoquer tous les jetons
 confirm-revoke-tokens-text = Tous les jetons d’accès émis jusqu’ici pour { $name } cesseront immédiatement de fonctionner. L’application peut en obtenir de nouveaux avec son secret.
 failures = Échecs récents
 failures-none = Aucun échec récent.
+failures-none-text = Lorsqu’une requête de cette application est rejetée, le motif apparaît ici avec l’identifiant de la requête, à retrouver dans vos journaux.
 tokens = Jetons actifs
 tokens-none = Aucun jeton actif.
+tokens-none-text = Les jetons d’accès apparaissent ici dès que l’application en demande. Le démarrage rapide montre comment faire.
 tokens-off = Ce serveur n’enregistre pas les jetons.
 tokens-more = Seuls les plus récents sont affichés.
 bound-to-key = lié à une clé
@@ -347,6 +385,7 @@ secrets = Secrets client
 secrets-text = Une application obtient des jetons d’accès avec son ID client et un secret client. Plusieurs secrets peuvent être actifs en même temps, ce qui permet de les renouveler sans interruption.
 secrets-none = Aucun secret client
 secrets-none-text = Sans secret, cette application ne peut pas s’authentifier.
+secrets-manage = Gérer les secrets client
 secrets-rotate = Renouveler le secret
 secrets-rotate-text = Crée un nouveau secret. Tous les autres expirent après le délai choisi.
 secret-new = Ajouter un secret
@@ -368,6 +407,7 @@ keys-choose = Choisissez une application
 keys-none = Aucune clé d’API
 keys-none-text = Créez votre première clé ci-dessous.
 keys-one-left = C’est la seule clé, elle ne peut donc pas être révoquée. Renouvelez-la pour la remplacer. En cas de fuite, renouvelez-la et faites expirer immédiatement l’ancienne clé.
+keys-manage = Gérer les clés d’API
 keys-full = { $count ->
     [one] Vous avez atteint la limite d’une clé
    *[other] Vous avez atteint la limite de { $count } clés
@@ -407,6 +447,8 @@ person-invite-text = Nous créons un lien qui permet de définir un mot de passe
 person-invited = Invitation, expire
 person-active = Accès actif
 person-no-password = Sans mot de passe
+danger-person-remove = Met fin à toutes ses sessions. Ce que cette personne a créé est conservé.
+people-not-found-text = Aucune personne n’a cette adresse e-mail.
 person-remove = Retirer
 person-remove-title = Retirer { $email }
 person-remove-text = { $email } ne pourra plus se connecter, et toutes ses sessions seront déconnectées. Ce que cette personne a créé est conservé.
@@ -437,6 +479,8 @@ done-person-removed = Personne retirée.
 
 accounts-none = Pas encore de compte
 accounts-none-text = Un compte correspond à un partenaire, avec ses propres personnes et applications.
+accounts-not-found-text = Aucun compte ne porte ce nom ni cet identifiant.
+help-account-text = Le nom ou l’identifiant du compte.
 account-new = Nouveau compte
 account-create = Créer le compte
 help-account-name = Le nom du partenaire.
@@ -474,6 +518,7 @@ trust-rules-text = Une règle de confiance permet à une charge de travail, comm
 trust-rules-none = Aucune règle de confiance
 trust-rules-none-text = Créez-en une pour qu’une charge de travail s’authentifie sans secret.
 trust-rules-full = Une application peut avoir au plus { $count } règles de confiance. Supprimez-en une pour en créer une autre.
+trust-rules-manage = Gérer les règles de confiance
 trust-rule-new = Nouvelle règle de confiance
 trust-rule-new-text = Où s’exécute la charge de travail ?
 trust-rule-for = Nouvelle règle de confiance : { $platform }

@@ -1,0 +1,90 @@
+//! The browser and operating system that a `User-Agent` header names, for the list of sessions.
+
+/// Parts of a `User-Agent` and the browsers that send them. The order counts: Edge and Opera also
+/// name Chrome, and all of them name Safari.
+const BROWSERS: [(&str, &str); 11] = [
+    ("Edg/", "Edge"),
+    ("EdgA/", "Edge"),
+    ("EdgiOS/", "Edge"),
+    ("OPR/", "Opera"),
+    ("SamsungBrowser/", "Samsung Internet"),
+    ("Firefox/", "Firefox"),
+    ("FxiOS/", "Firefox"),
+    ("CriOS/", "Chrome"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+    ("curl/", "curl"),
+];
+
+/// Parts of a `User-Agent` and the operating systems they stand for. The order counts: Android also
+/// names Linux, and iOS also names Mac OS X.
+const SYSTEMS: [(&str, &str); 8] = [
+    ("Android", "Android"),
+    ("iPhone", "iOS"),
+    ("iPad", "iPadOS"),
+    ("Windows", "Windows"),
+    ("CrOS", "ChromeOS"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+    ("X11", "Unix"),
+];
+
+/// The browser and the operating system, as far as the header names a known one.
+pub fn parse(user_agent: &str) -> (Option<&'static str>, Option<&'static str>) {
+    let find = |table: &[(&'static str, &'static str)]| {
+        let found = table.iter().find(|(part, _)| user_agent.contains(part));
+        found.map(|(_, name)| *name)
+    };
+    (find(&BROWSERS), find(&SYSTEMS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn browsers_and_operating_systems_are_recognized() {
+        for (user_agent, browser, system) in [
+            (
+                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36",
+                Some("Chrome"),
+                Some("Linux"),
+            ),
+            (
+                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/130.0.0.0 Safari/537.36",
+                Some("Chrome"),
+                Some("Linux"),
+            ),
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36 Edg/130.0.0.0",
+                Some("Edge"),
+                Some("Windows"),
+            ),
+            (
+                "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.6 Safari/605.1.15",
+                Some("Safari"),
+                Some("macOS"),
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/130.0 Mobile/15E148 Safari/604.1",
+                Some("Chrome"),
+                Some("iOS"),
+            ),
+            (
+                "Mozilla/5.0 (Android 14; Mobile; rv:131.0) Gecko/131.0 Firefox/131.0",
+                Some("Firefox"),
+                Some("Android"),
+            ),
+            (
+                "Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0",
+                Some("Firefox"),
+                Some("Linux"),
+            ),
+            ("curl/8.5.0", Some("curl"), None),
+            ("something else", None, None),
+            ("", None, None),
+        ] {
+            assert_eq!(parse(user_agent), (browser, system), "{user_agent}");
+        }
+    }
+}
