@@ -10,7 +10,7 @@ use diesel::prelude::*;
 use serde_json::{Value, json};
 
 use crate::support::mutual_tls::Authority;
-use crate::support::portal;
+use crate::support::portal::{self, Browser};
 use crate::support::proxy::Proxy;
 use crate::support::tools::{self, Tool, variable};
 use crate::support::{Backend, EmptyWorld, Node, World, repository};
@@ -297,7 +297,57 @@ fn the_pictures_of_the_documentation_are_taken() {
     });
 }
 
+/// The path that the link of a page to its next page leads to.
+fn next_page(body: &str) -> Option<String> {
+    let links = body.split("href=\"").skip(1);
+    let mut links = links.filter_map(|rest| rest.split('"').next());
+    let next = links.find(|link| link.contains("after="))?;
+    Some(next.replace("&amp;", "&"))
+}
+
 on_both! {
+    fn lists_of_accounts_and_people_are_searched_and_paged(world: World) {
+        let operator = "olga@keyward.example";
+        portal::person(&world, operator, "operator", None);
+        let accounts: Vec<String> = (0..60).map(|number| format!("('a{number:02}', 'Account {number:02}', 0, FALSE, 'partner')")).collect();
+        world.execute(&format!(
+            "INSERT INTO accounts (id, name, created_at, requires_second_factor, kind) VALUES {}",
+            accounts.join(", ")
+        ));
+        let users: Vec<String> = (0..60).map(|number| format!("('u{number:02}', 'a01', 'user{number:02}@paged.example', 'viewer', 0)")).collect();
+        world.execute(&format!(
+            "INSERT INTO users (id, account_id, email, role, created_at) VALUES {}",
+            users.join(", ")
+        ));
+        let node = world.start();
+        let browser = Browser::of(&node, operator);
+        for (path, search, before, after, one) in [
+            ("/portal/accounts", "ACCOUNT", "Account 49", "Account 50", "Account 07"),
+            ("/portal/people", "paged", "user49@", "user50@", "user07@"),
+        ] {
+            let first = browser.get(&format!("{path}?text={search}")).body;
+            assert!(first.contains(before) && !first.contains(after), "{path}: {first}");
+            let next = browser.get(&next_page(&first).unwrap()).body;
+            assert!(!next.contains(before) && next.contains(after), "{path}: {next}");
+            assert_eq!(next_page(&next), None, "{path}");
+            let search = &one[one.len() - 3..];
+            let found = browser.get(&format!("{path}?text={}", search.trim_matches([' ', '@']))).body;
+            assert!(found.contains(one) && !found.contains(before), "{path}: {found}");
+            // The wildcards of LIKE stand for themselves.
+            let found = browser.get(&format!("{path}?text=%25")).body;
+            assert!(found.contains("No results") && !found.contains(one), "{path}: {found}");
+        }
+        // The name of an account is shown with its users, and its id is found.
+        assert!(browser.get("/portal/people?text=user07").body.contains("Account 01"));
+        assert!(browser.get("/portal/accounts?text=a07").body.contains("Account 07"));
+        // Forms do not carry all accounts: the name or id of one is typed.
+        let form = browser.get("/portal/applications/new").body;
+        assert!(form.contains("id=\"account\"") && !form.contains("Account 07"), "{form}");
+        let filtered = browser.get("/portal/applications?account=Account%2007");
+        assert!(filtered.status == 200 && filtered.body.contains("No results"), "{}", filtered.body);
+        assert_eq!(browser.get("/portal/applications?account=nothing").status, 404);
+    }
+
     fn pages_report_a_missing_database_or_session(world: World) {
         needs!(Tool::Node, Tool::Chromium);
         let input = prepare(&world);

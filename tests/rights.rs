@@ -595,6 +595,21 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
     ("/applications/new", "get", Some("keyward:clients:write")),
     ("/applications/{id}", "get", Some("keyward:clients:read")),
     (
+        "/applications/{id}/credentials",
+        "get",
+        Some("keyward:keys:read"),
+    ),
+    (
+        "/applications/{id}/access",
+        "get",
+        Some("keyward:clients:read"),
+    ),
+    (
+        "/applications/{id}/activity",
+        "get",
+        Some("keyward:tokens:read"),
+    ),
+    (
         "/applications/{id}/edit",
         "get post",
         Some("keyward:clients:write"),

@@ -158,8 +158,8 @@ pub fn rows(user: &CurrentUser, application: &Application, keys: &[ApiKeyView]) 
                     @if let Some(scope) = &key.scope { div.detail { (clip(scope.as_str())) } }
                     @if !key.allowed_ips.as_str().is_empty() { div.detail { (clip(key.allowed_ips.as_str())) } }
                 },
-                html! { code { (key.shown) "…" } },
-                html! { (actor_name(user, &key.created_by)) },
+                html! { span.id { code title={ (key.shown) "…" } { (key.shown) "…" } } },
+                html! { span.clip { (actor_name(user, &key.created_by)) } },
                 user.language.day(key.created_at),
                 key.last_used_at.map_or_else(|| html! { (user.t("never")) }, |used| user.relative(used)),
                 expiry(user, key),

@@ -6,7 +6,7 @@ use super::components::badge;
 use super::page::{self, NavItem, PageHeader};
 use super::page_error::PageError;
 use super::session_extractor::CurrentUser;
-use crate::manage::actor::{AuditRead, ClientsRead, KeysRead, TokensRead, TrustRulesRead};
+use crate::manage::actor::{ClientsRead, KeysRead, TokensRead};
 use crate::manage::client::{self, AuthMethod, ClientView, DisabledBy};
 
 /// An application: a client, with its path and breadcrumbs in the portal.
@@ -60,8 +60,8 @@ impl Tab {
     fn is_visible(self, user: &CurrentUser, application: &Application) -> bool {
         match self {
             Tab::Overview | Tab::Access => true,
-            Tab::Credentials => user.can(KeysRead) || user.can(TrustRulesRead),
-            Tab::Activity => user.can(AuditRead) || user.can(TokensRead),
+            Tab::Credentials => user.can(KeysRead),
+            Tab::Activity => user.can(TokensRead),
             Tab::QuickStart => application.gets_tokens(),
         }
     }

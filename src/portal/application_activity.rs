@@ -20,23 +20,15 @@ const LATEST_COUNT: usize = 10;
 pub async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, PageError> {
     let application = Application::find(&user, &id).await?;
     let store = &user.server.store;
-    if !user.can(AuditRead) {
-        user.may(TokensRead)?;
-    }
+    let limit = i64::try_from(LATEST_COUNT).unwrap_or(i64::MAX);
+    let tokens = token::list(&user.server, user.may(TokensRead)?, &id, None, limit + 1).await?;
     let failures = match user.may(AuditRead) {
         Ok(permit) => Some(audit::failures(store, permit, &id, LATEST_COUNT).await?),
         Err(_) => None,
     };
-    let tokens = match user.may(TokensRead) {
-        Ok(permit) => {
-            let limit = i64::try_from(LATEST_COUNT).unwrap_or(i64::MAX);
-            Some(token::list(&user.server, permit, &id, None, limit + 1).await?)
-        }
-        Err(_) => None,
-    };
     let content = html! {
         @if let Some(failures) = failures { (failures_section(&user, &failures)) }
-        @if let Some(tokens) = tokens { (tokens_section(&user, &tokens)) }
+        (tokens_section(&user, &tokens))
         @if user.can(TokensRevoke) { (danger_zone(&user, &[revocation(&user, &application)])) }
     };
     let header = application.header(&user, Tab::Activity);

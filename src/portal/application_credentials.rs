@@ -17,18 +17,14 @@ use crate::manage::{api_key, secret, trust_rule};
 
 /// The credentials of an application.
 pub async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, PageError> {
+    user.may(KeysRead)?;
     let application = Application::find(&user, &id).await?;
-    let (keys, secrets) = match user.may(KeysRead) {
-        Ok(_) => (
-            api_keys_section(&user, &application).await?,
-            secrets_section(&user, &application).await?,
-        ),
-        Err(_) => (html! {}, html! {}),
-    };
-    let rules = match user.may(TrustRulesRead) {
-        Ok(_) => trust_rules_section(&user, &application).await?,
-        Err(error) if !user.can(KeysRead) => return Err(error.into()),
-        Err(_) => html! {},
+    let keys = api_keys_section(&user, &application).await?;
+    let secrets = secrets_section(&user, &application).await?;
+    let rules = if user.can(TrustRulesRead) {
+        trust_rules_section(&user, &application).await?
+    } else {
+        html! {}
     };
     let content = html! { (keys) (secrets) (rules) };
     let header = application.header(&user, Tab::Credentials);

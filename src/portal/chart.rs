@@ -188,7 +188,7 @@ impl TimeAxis {
 /// When each signing key is published, signs and retires, with a mark for the current time.
 pub fn key_timeline(user: &CurrentUser, keys: &[&SigningKeyView]) -> Markup {
     let axis = TimeAxis::of(keys, user.now());
-    let height = KEY_ROW_HEIGHT * count(keys.len()) + 40.0;
+    let height = KEY_ROW_HEIGHT * count(keys.len()) + 46.0;
     let now = point(axis.x(user.now().millis()));
     let day = |millis: i64| user.language.day_text(Timestamp::from_millis(millis));
     html! {
@@ -201,10 +201,10 @@ pub fn key_timeline(user: &CurrentUser, keys: &[&SigningKeyView]) -> Markup {
             }
             svg viewBox={ "0 0 " (WIDTH) " " (height) } aria-hidden="true" {
                 @for (index, key) in keys.iter().enumerate() {
-                    (key_bar(&axis, key, KEY_ROW_HEIGHT * count(index) + 20.0))
+                    (key_bar(&axis, key, KEY_ROW_HEIGHT * count(index) + 24.0))
                 }
-                line.now x1=(now) x2=(now) y1="14" y2=(height - 20.0) {}
-                text.tick x=(now) y="11" text-anchor="middle" { (user.t("now")) }
+                line.now x1=(now) x2=(now) y1="18" y2=(height - 20.0) {}
+                text.tick x=(now) y="14" text-anchor="middle" { (user.t("now")) }
                 text.tick x=(KID_WIDTH) y=(height - 4.0) { (day(axis.start)) }
                 text.tick x=(WIDTH - RIGHT) y=(height - 4.0) text-anchor="end" { (day(axis.end)) }
             }

@@ -158,7 +158,7 @@ fn rows(user: &CurrentUser, users: &[UserView], accounts: &[account::Account]) -
                 user.language.day(person.created_at),
             ];
             if operator {
-                row.insert(1, clip(person.account.as_deref().map(name_of).unwrap_or_default()));
+                row.insert(1, clip(person.account.as_deref().map_or("–", name_of)));
             }
             row
         })

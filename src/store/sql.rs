@@ -96,3 +96,20 @@ stored_as_text!(
     RuleKind,
     SecurityProfile
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_in_a_searched_text_are_escaped() {
+        for (text, pattern) in [
+            ("", "%%"),
+            ("Orders", "%orders%"),
+            ("50%", "%50\\%%"),
+            ("a_b\\c", "%a\\_b\\\\c%"),
+        ] {
+            assert_eq!(contains_pattern(text), pattern, "{text}");
+        }
+    }
+}

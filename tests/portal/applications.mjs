@@ -193,7 +193,7 @@ async function anApplication() {
   for (const own of [one, two]) await to(own, `/applications/${id}/edit`)
   await fill(one, { name: 'Returns, production', scope: ['orders:read', 'orders:write'] })
   await press(one, 'Save')
-  await notice(one, 'Saved.')
+  await notice(one, 'Changes saved.')
   await titled(one, 'Returns, production')
   assert.equal((await token(id, secret)).scope, 'orders:read orders:write')
   await fill(two, { name: 'Returns, test' })
@@ -202,7 +202,7 @@ async function anApplication() {
   await shows(two, /Current values[^]*Returns, production[^]*orders:write/)
   assert.equal(await two.locator('#name').inputValue(), 'Returns, test')
   await press(two, 'Save')
-  await notice(two, 'Saved.')
+  await notice(two, 'Changes saved.')
   await titled(two, 'Returns, test')
   assert.equal((await token(id, secret)).scope, 'orders:read')
 
@@ -268,7 +268,8 @@ async function secretsAndTokens() {
   const id = input.tracking.client_id
   const first = input.tracking.client_secret
   await to(page, `/applications/${id}`)
-  await shows(page, 'No active tokens.', 'No recent failures.')
+  await press(page, 'Activity')
+  await shows(page, 'No active tokens', 'No recent failures')
   const issued = await token(id, first)
   const active = async () => (await form('/oauth/introspect', basic(input.resource.client_id, input.resource.client_secret), { token: issued.access_token })).active
   assert.equal(await active(), true)
@@ -287,7 +288,9 @@ async function secretsAndTokens() {
   await page.reload()
   await shows(page, 'bound to a key')
 
-  await press(page, 'Client secrets')
+  await press(page, 'Credentials')
+  await shows(page, 'API keys', 'Client secrets', 'Trust rules')
+  await press(page, 'Manage client secrets')
   await press(page, 'Create secret')
   await titled(page, 'Client secret created')
   const second = await given(page, 'client-secret')
@@ -319,7 +322,7 @@ async function secretsAndTokens() {
   await press(page, 'Go to client secrets')
   await lacks(page, third.split('_')[1])
 
-  await to(page, `/applications/${id}`)
+  await to(page, `/applications/${id}/activity`)
   // Failures are written in batches, so the test waits for each.
   await reloadedUntil(page, 'not a valid client secret')
   for (const other of [second, third, input.import.client_secret]) await reloadedUntil(page, `unknown secret ${other.split('_')[1]}: deleted, or of another application`)
@@ -475,7 +478,7 @@ async function aCertificate() {
   await wrong(page, 'jwks', 'Enter a JWK Set with the client certificate in x5c.')
   await fill(page, { jwks: input.svid.bundle })
   await press(page, 'Save')
-  await notice(page, 'Saved.')
+  await notice(page, 'Changes saved.')
   await shows(page, 'Registered certificate (self_signed_tls_client_auth)')
   await press(page, 'Delete')
   await press(page, 'Delete application')
@@ -503,7 +506,7 @@ async function aSecurityProfile() {
   assert.equal(await page.locator('#profile').inputValue(), 'fapi2')
   await fill(page, { profile: 'none' })
   await press(page, 'Save')
-  await notice(page, 'Saved.')
+  await notice(page, 'Changes saved.')
   await lacks(page, 'FAPI 2.0')
   await press(page, 'Delete')
   await press(page, 'Delete application')

@@ -10,10 +10,12 @@ const GIVEN = /Order import|Parcel tracking|Orders API|Acme Logistics|Resource s
 /** The words that users read or hear, without code and without their own input. */
 const words = (page) => page.evaluate(() => {
   const copy = document.body.cloneNode(true)
-  const hear = [...copy.querySelectorAll('*')].flatMap((own) => ['aria-label', 'title', 'alt', 'placeholder', 'data-label', 'data-copied', 'data-pause', 'data-resume'].map((name) => own.getAttribute(name)).filter(Boolean))
+  // Ids are code; so are the names of the buttons that copy them.
+  for (const own of copy.querySelectorAll('[data-copy-text] span')) own.remove()
+  const hear = [...copy.querySelectorAll('*:not(code)')].flatMap((own) => ['aria-label', 'title', 'alt', 'placeholder', 'data-label', 'data-copied', 'data-pause', 'data-resume'].map((name) => own.getAttribute(name)).filter(Boolean))
   for (const own of copy.querySelectorAll('code, pre, script, style, input, textarea, option, [lang]')) own.remove()
   for (const own of copy.querySelectorAll('*')) own.append(' ')
-  const options = [...document.querySelectorAll('option, button, input[type=submit]')].filter((own) => !own.lang).map((own) => own.textContent)
+  const options = [...document.querySelectorAll('option, button, input[type=submit]')].filter((own) => !own.lang && !own.dataset.copyText).map((own) => own.textContent)
   return [document.title, copy.textContent, ...hear, ...options].join('\n')
 })
 

@@ -1,7 +1,7 @@
 // Every page in both languages, in both colour schemes, on a phone and on a desktop; and with the keyboard only.
 import assert from 'node:assert/strict'
 import {
-  PASSWORD, PHONE, code, content, control, eventually, fill, given, input, leads, leave, press, register, row, shot, shows, tab, tabTo,
+  DESK, PASSWORD, PHONE, code, content, control, eventually, fill, given, input, leads, leave, press, register, row, shot, shows, tab, tabTo,
   title, titled, to, token, verify, visitor,
 } from './browser.mjs'
 import { inspect, keyboard } from './looks.mjs'
@@ -143,7 +143,7 @@ async function developing(language) {
   await button(page, '/rotate')
   await go(`${made}/secrets`, 'secrets, ending')
   await token(made.split('/').pop(), secret)
-  await go(made, 'application with a token')
+  await go(`${made}/activity`, 'application with a token')
   for (const what of ['disable', 'delete', 'revoke-tokens']) await go(`${made}/${what}`)
   const late = await tab(page)
   await to(late, `${made}/edit`)
@@ -165,8 +165,7 @@ async function developing(language) {
   await to(page, `${made}/delete`)
   await button(page, '/delete')
   await see('applications, deleted')
-  await go(`${own}`, 'application')
-  for (const slug of ['curl', 'rust']) await go(`${own}/quick-start?language=${slug}`)
+  for (const path of ['', '/credentials', '/access', '/quick-start']) await go(`${own}${path}`)
 
   await go('/api-keys')
   await go(`${own}/keys`)
@@ -299,7 +298,7 @@ async function operating(language) {
   const see = (name) => look(page, language, name)
   const go = async (path, name = path) => { await to(page, path); await see(name) }
   await go('/overview')
-  await page.locator('details').first().evaluate((numbers) => { numbers.open = true })
+  await page.locator('main details').first().evaluate((numbers) => { numbers.open = true })
   await see('overview, numbers')
   await go('/accounts')
   await fill(page, { name: 'Acme Logistics' })
@@ -336,6 +335,7 @@ async function operating(language) {
   await go(`${own}/edit`, 'edit by an operator')
   await go('/audit')
   await go('/profile')
+  await page.setViewportSize(DESK)
   await leads(page, () => page.getByRole('button', { name: language === 'fr' ? 'English' : 'Français' }).click())
   assert.equal(await page.locator('html').getAttribute('lang'), language === 'fr' ? 'en' : 'fr')
   assert.ok(page.url().endsWith('/portal/profile'))
@@ -416,7 +416,7 @@ async function withoutAMouse() {
   await titled(page, 'API keys of Order import')
   await tabTo(page, page.locator('#name'))
   await page.keyboard.type('By the keyboard')
-  await tabTo(page, page.locator('summary'))
+  await tabTo(page, page.locator('main summary'))
   await page.keyboard.press('Enter')
   await tabTo(page, page.locator('#expires_in'))
   await page.keyboard.press('ArrowDown')
@@ -446,7 +446,7 @@ async function withoutAScript() {
   await press(page, 'API keys', 'nav')
   await press(page, 'Order import')
   await page.locator('#name').fill('By hand')
-  await page.locator('summary').click()
+  await page.locator('main summary').click()
   await page.locator('#expires_in').selectOption('365d')
   await press(page, 'Create key')
   assert.equal(await title(page), 'API key created')
@@ -470,7 +470,11 @@ async function withoutAScript() {
   await press(page, 'Delete trust rule')
   await page.locator('header').getByRole('button', { name: 'Français' }).click()
   await page.locator('html[lang=fr]').waitFor()
-  await leads(page, () => page.locator('form[action$="/sign-out"] button').click())
+  // On a phone the menu and the sign-out are behind a button.
+  await page.setViewportSize(PHONE)
+  await page.locator('header summary').click()
+  assert.equal(await page.locator('header nav').getByRole('link').count(), 4)
+  await leads(page, () => page.locator('header').getByRole('button', { name: 'Déconnexion' }).click())
   assert.ok(page.url().includes('/sign-in'))
   await leave(page)
 }

@@ -216,7 +216,7 @@ async function anAccountThatRequiresIt() {
   assert.equal(await control(admin, 'Turn off two-step verification').count(), 0)
   await to(admin, '/people')
   await press(admin, 'Make optional')
-  await notice(admin, 'Saved.')
+  await notice(admin, 'Changes saved.')
   await to(page, '/applications')
   await titled(page, 'Applications')
 
@@ -241,7 +241,7 @@ async function roles() {
     assert.equal(await control(page, name).count(), 0, name)
   }
   await lacks(page, 'Recent failures', 'Active tokens')
-  for (const path of ['/keys', '/secrets', '/edit', '/disable', '/delete', '/revoke-tokens']) {
+  for (const path of ['/activity', '/keys', '/secrets', '/edit', '/disable', '/delete', '/revoke-tokens']) {
     const answer = await to(page, `/applications/${input.import.client_id}${path}`)
     assert.equal(answer.status(), 403, path)
     await titled(page, 'Access denied')
@@ -257,7 +257,7 @@ async function roles() {
   assert.ok(!(await admin.locator('#role').innerText()).includes('Operator'))
   await fill(admin, { role: 'developer' })
   await press(admin, 'Save')
-  await notice(admin, 'Saved.')
+  await notice(admin, 'Changes saved.')
   await to(page, '/applications')
   assert.deepEqual(await menu(), ['Overview', 'Applications', 'API keys', 'Audit log'])
   await to(page, `/applications/${input.import.client_id}/keys`)

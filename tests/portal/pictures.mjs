@@ -19,6 +19,7 @@ async function open(email, name) {
 
 async function applications() {
   const [failing] = await open(input.otherDeveloper, 'Price checker')
+  await press(failing, 'Activity')
   await shot(failing, 'application')
   await leave(failing)
 
