@@ -91,7 +91,7 @@ fn rows(user: &CurrentUser, accounts: &[Account]) -> Markup {
         "column-id",
         "column-created",
         "column-max-clients",
-        "second-factor",
+        "column-second-factor",
         "",
     ];
     table(user, &user.t("menu-accounts"), &columns, &rows)

@@ -159,7 +159,7 @@ pub fn rows(user: &CurrentUser, application: &Application, keys: &[ApiKeyView]) 
                     @if !key.allowed_ips.as_str().is_empty() { div.detail { (clip(key.allowed_ips.as_str())) } }
                 },
                 html! { span.id { code title={ (key.shown) "…" } { (key.shown) "…" } } },
-                html! { span.clip { (actor_name(user, &key.created_by)) } },
+                html! { span.clip.brief title=[key.created_by.strip_prefix("user ")] { (actor_name(user, &key.created_by)) } },
                 user.language.day(key.created_at),
                 key.last_used_at.map_or_else(|| html! { (user.t("never")) }, |used| user.relative(used)),
                 expiry(user, key),

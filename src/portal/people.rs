@@ -154,7 +154,7 @@ fn rows(user: &CurrentUser, users: &[UserView], accounts: &[account::Account]) -
                 html! { a href=(user.link(&format!("/people/{}", person.id))) { (clip(&person.email)) } },
                 html! { (user.t(&format!("role-{}", person.role))) },
                 state(user, person),
-                html! { @if person.has_second_factor { (badge("good", &user.t("second-factor-on"))) } @else { (user.t("none")) } },
+                html! { @if person.has_second_factor { (badge("good", &user.t("second-factor-on"))) } @else { (user.t("second-factor-off")) } },
                 user.language.day(person.created_at),
             ];
             if operator {
@@ -167,7 +167,7 @@ fn rows(user: &CurrentUser, users: &[UserView], accounts: &[account::Account]) -
         "field-email",
         "field-role",
         "column-state",
-        "second-factor",
+        "column-second-factor",
         "column-created",
     ];
     if operator {
@@ -257,7 +257,7 @@ fn person_page(user: &CurrentUser, person: &UserView, error: Option<&Error>) -> 
         dl.facts.card {
             dt { (user.t("field-role")) } dd { (user.t(&format!("role-{}", person.role))) }
             dt { (user.t("column-state")) } dd { (state(user, person)) }
-            dt { (user.t("second-factor")) } dd { (user.t(if person.has_second_factor { "second-factor-on" } else { "none" })) }
+            dt { (user.t("second-factor")) } dd { (user.t(if person.has_second_factor { "second-factor-on" } else { "second-factor-off" })) }
         }
         @if own { p { a href=(user.link("/profile")) { (user.t("person-yourself")) } } }
         @else if user.can(UsersWrite) {
