@@ -27,7 +27,7 @@ async function look(page, language, name) {
 }
 
 const send = (page, within = 'main') => leads(page, () => page.locator(`${within} form:not(.filter) button:not([type=button])`).first().click())
-const button = (page, action) => leads(page, () => page.locator(`form[action$="${action}"] button:not([type=button])`).first().click())
+const button = (page, action) => leads(page, () => page.locator(`form[method=post][action$="${action}"] button:not([type=button])`).first().click())
 const unchecked = (page) => page.locator('main form').evaluateAll((all) => all.forEach((form) => { form.noValidate = true }))
 
 /** A visitor with a browser of this language. */
