@@ -37,6 +37,8 @@ async function makingAKey() {
   await press(page, 'Create key')
   await titled(page, 'API key created')
   await shows(page, 'This is shown only once.')
+  // Switching the language does not lose the key: it opens another tab.
+  assert.equal(await page.locator('header .languages').first().getAttribute('target'), '_blank')
   const key = await given(page, 'key')
   assert.match(key, /^kwk_/)
   assert.equal(await verify(key), 200)
@@ -350,8 +352,8 @@ async function trustingAWorkload() {
   const exchange = () => form('/oauth/token', null, { grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion: pod, client_id: own })
   assert.equal((await exchange()).error, 'invalid_grant')
 
-  await to(page, `/applications/${own}`)
-  await press(page, 'Trust rules')
+  await to(page, `/applications/${own}/credentials`)
+  await press(page, 'Manage trust rules')
   await titled(page, 'Trust rules of Order import')
   await shows(page, 'No trust rules')
   await press(page, 'New trust rule')
