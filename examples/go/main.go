@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"time"
 
 	"keyward.example/verifier"
@@ -15,12 +16,15 @@ import (
 
 func main() {
 	v, err := verifier.New(verifier.Options{
-		Issuer:           required("ISSUER"),
-		Audience:         required("AUDIENCE"),
-		ClientID:         required("CLIENT_ID"),
-		ClientSecret:     required("CLIENT_SECRET"),
-		IntrospectJWTs:   os.Getenv("INTROSPECT_JWTS") == "true",
-		ResourceMetadata: os.Getenv("RESOURCE_METADATA"),
+		Issuer:             required("ISSUER"),
+		Audience:           required("AUDIENCE"),
+		ClientID:           required("CLIENT_ID"),
+		ClientSecret:       required("CLIENT_SECRET"),
+		IntrospectJWTs:     os.Getenv("INTROSPECT_JWTS") == "true",
+		ActiveTTL:          seconds("CACHE_SECONDS"),
+		InactiveTTL:        seconds("CACHE_SECONDS"),
+		MinRefreshInterval: seconds("REFRESH_SECONDS"),
+		ResourceMetadata:   os.Getenv("RESOURCE_METADATA"),
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -47,6 +51,12 @@ func orders(w http.ResponseWriter, r *http.Request) {
 	if err := json.NewEncoder(w).Encode(body); err != nil {
 		log.Print(err)
 	}
+}
+
+// seconds returns 0, for the default, if the variable is not set.
+func seconds(name string) time.Duration {
+	number, _ := strconv.Atoi(os.Getenv(name))
+	return time.Duration(number) * time.Second
 }
 
 func required(name string) string {

@@ -8,6 +8,9 @@ const verifier = new Verifier({
   clientId: required('CLIENT_ID'),
   clientSecret: required('CLIENT_SECRET'),
   introspectJwts: process.env.INTROSPECT_JWTS === 'true',
+  activeTtl: Number(process.env.CACHE_SECONDS ?? 10),
+  inactiveTtl: Number(process.env.CACHE_SECONDS ?? 10),
+  minRefreshInterval: Number(process.env.REFRESH_SECONDS ?? 5),
   resourceMetadata: process.env.RESOURCE_METADATA,
 })
 

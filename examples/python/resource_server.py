@@ -1,5 +1,6 @@
 """A resource server: GET /orders is for callers whose access token or API key has the scope orders:read."""
 
+import logging
 import os
 import socket
 
@@ -14,6 +15,9 @@ verifier = Verifier(
         client_id=os.environ["CLIENT_ID"],
         client_secret=os.environ["CLIENT_SECRET"],
         introspect_jwts=os.environ.get("INTROSPECT_JWTS") == "true",
+        active_ttl=float(os.environ.get("CACHE_SECONDS", "10")),
+        inactive_ttl=float(os.environ.get("CACHE_SECONDS", "10")),
+        min_refresh_interval=float(os.environ.get("REFRESH_SECONDS", "5")),
         resource_metadata=os.environ.get("RESOURCE_METADATA"),
     )
 )
@@ -27,6 +31,7 @@ async def orders(caller: Caller = Depends(verifier.require("orders:read"))):
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING)
     listener = socket.create_server(("127.0.0.1", int(os.environ.get("PORT", "9000"))))
     print(f"listening on http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])

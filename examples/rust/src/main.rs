@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "the program prints its address")]
 
 use std::io;
+use std::time::Duration;
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use keyward_verifier::{Caller, JwtCheck, Options, Verifier};
@@ -18,10 +19,21 @@ fn verifier() -> io::Result<Verifier> {
     if std::env::var("INTROSPECT_JWTS").is_ok_and(|value| value == "true") {
         options = options.jwt_check(JwtCheck::Introspection);
     }
+    if let Some(ttl) = seconds("CACHE_SECONDS") {
+        options = options.cache_ttl(ttl, ttl);
+    }
+    if let Some(interval) = seconds("REFRESH_SECONDS") {
+        options = options.min_refresh_interval(interval);
+    }
     if let Ok(url) = std::env::var("RESOURCE_METADATA") {
         options = options.resource_metadata(url);
     }
     Verifier::new(options).map_err(io::Error::other)
+}
+
+fn seconds(name: &str) -> Option<Duration> {
+    let value = std::env::var(name).ok()?.parse().ok()?;
+    Some(Duration::from_secs(value))
 }
 
 fn required(name: &str) -> io::Result<String> {
@@ -45,5 +57,6 @@ async fn serve() -> io::Result<()> {
 }
 
 fn main() -> io::Result<()> {
+    tracing_subscriber::fmt().with_writer(io::stderr).init();
     actix_web::rt::System::new().block_on(serve())
 }

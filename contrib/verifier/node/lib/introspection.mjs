@@ -46,10 +46,11 @@ export class Introspection {
         redirect: 'error',
         signal: AbortSignal.timeout(this.#options.timeout * 1000),
       })
-      if (!response.ok) throw new Error(`${this.#url}: status ${response.status}`)
+      if (!response.ok) throw new Error(`status ${response.status}`)
       answer = await response.json()
-      if (typeof answer?.active !== 'boolean') throw new Error(`${this.#url}: the response has no "active"`)
-    } catch (cause) {
+      if (typeof answer?.active !== 'boolean') throw new Error('the response has no "active"')
+    } catch (error) {
+      const cause = new Error(`cannot introspect: ${this.#url}`, { cause: error })
       throw new Refusal('temporarily_unavailable', { cause })
     }
     this.#cache.set(hash, answer, this.#ttl(answer))

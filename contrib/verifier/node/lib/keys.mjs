@@ -48,14 +48,14 @@ export class Keys {
         redirect: 'error',
         signal: AbortSignal.timeout(this.#options.timeout * 1000),
       })
-      if (!response.ok) throw new Error(`${this.#url}: status ${response.status}`)
+      if (!response.ok) throw new Error(`status ${response.status}`)
       const { keys } = await response.json()
       this.#byKid = new Map((await Promise.all(keys.map(parse))).filter(Boolean))
       this.#freshUntil = now() + maxAge(response.headers.get('cache-control'), response.headers.get('age'))
       this.#failure = undefined
     } catch (error) {
-      this.#failure = error
-      this.#options.onError(error)
+      this.#failure = new Error(`cannot fetch the keys of the issuer: ${this.#url}`, { cause: error })
+      this.#options.onError(this.#failure)
     } finally {
       this.#attemptEnded = now()
       this.#fetching = undefined
