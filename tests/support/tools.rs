@@ -11,9 +11,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{LazyLock, Mutex};
 
-/// Flags of `java` for programs that run for a few seconds: the second compiler and the parallel
-/// garbage collector cost more CPU time than they save.
-pub const JVM_FLAGS: [&str; 2] = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
+/// Flags of `java` for programs that run for a few seconds: the second compiler, the parallel garbage
+/// collector and the verification of the libraries' bytecode cost more CPU time than they save.
+pub const JVM_FLAGS: [&str; 4] = [
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+UseSerialGC",
+    "-XX:+UnlockDiagnosticVMOptions",
+    "-XX:-BytecodeVerificationRemote",
+];
 
 /// Something that is not part of a Rust toolchain or of every Linux system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

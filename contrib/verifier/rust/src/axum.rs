@@ -93,3 +93,70 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::{Ready, ready};
+
+    use base64::Engine;
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
+    use super::*;
+    use crate::{Options, Verifier};
+
+    /// The route behind the layer.
+    #[derive(Clone)]
+    struct Route;
+
+    impl Service<Request<Body>> for Route {
+        type Response = Response;
+        type Error = Infallible;
+        type Future = Ready<Result<Response, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<Body>) -> Self::Future {
+            ready(Ok(Response::new(Body::empty())))
+        }
+    }
+
+    fn respond_to(authorization: Option<&str>) -> Response {
+        // Nothing listens on this port.
+        let options = Options::new("http://127.0.0.1:1", "https://orders.example/");
+        let metadata = "https://orders.example/metadata";
+        let verifier = Verifier::new(options.resource_metadata(metadata)).unwrap();
+        let mut request = Request::new(Body::empty());
+        if let Some(authorization) = authorization {
+            let value = HeaderValue::from_str(authorization).unwrap();
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
+        let mut service = verifier.require("orders:read").layer(Route);
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(service.call(request)).unwrap()
+    }
+
+    #[test]
+    fn the_layer_refuses_requests_without_a_valid_credential() {
+        let header = r#"{"alg":"RS256","typ":"at+jwt","kid":"a"}"#;
+        let jwt = format!("Bearer {}.e30.AA", BASE64_URL_SAFE_NO_PAD.encode(header));
+        let metadata = r#"resource_metadata="https://orders.example/metadata""#;
+        let cases = [
+            (None, 401, WWW_AUTHENTICATE, format!("Bearer {metadata}")),
+            (
+                Some("Bearer key"),
+                401,
+                WWW_AUTHENTICATE,
+                format!(r#"Bearer error="invalid_token", {metadata}"#),
+            ),
+            (Some(jwt.as_str()), 503, RETRY_AFTER, "1".to_owned()),
+        ];
+        for (authorization, status, name, value) in cases {
+            let response = respond_to(authorization);
+            assert_eq!(response.status(), status, "{authorization:?}");
+            assert_eq!(response.headers()[name], value, "{authorization:?}");
+        }
+    }
+}
