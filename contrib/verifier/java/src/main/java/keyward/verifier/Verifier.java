@@ -114,7 +114,11 @@ public final class Verifier {
   }
 
   private List<Key> select(JWSHeader header) {
-    return options.algorithms.contains(header.getAlgorithm()) ? List.of(keys.key(header)) : List.of();
+    // No extension is known that crit could name (RFC 7515 section 4.1.11).
+    if (header.getCriticalParams() != null || !options.algorithms.contains(header.getAlgorithm())) {
+      return List.of();
+    }
+    return List.of(keys.key(header));
   }
 
   /**
