@@ -41,8 +41,8 @@ final class Keys {
   record PublicKey(JWSAlgorithm algorithm, Key key) {}
 
   /**
-   * What is known of the keys. Times are those of {@link System#nanoTime}; {@code attemptEnded} is null before the first
-   * request, and {@code failure} is the error of the last one.
+   * What is known of the keys. Times are those of {@link System#nanoTime}; {@code attemptEnded} is null before the
+   * first request, and {@code failure} is the error of the last one.
    */
   private record State(Map<String, PublicKey> byKid, long freshUntil, Long attemptEnded, IOException failure) {}
 
@@ -53,8 +53,8 @@ final class Keys {
   }
 
   /**
-   * Returns the key for the header of a JWT. Keys that are no longer fresh, or a kid that is unknown, lead to a request,
-   * if the last one is long enough ago. If the issuer does not answer, the old keys stay in use.
+   * Returns the key for the header of a JWT. Keys that are no longer fresh, or a kid that is unknown, lead to a
+   * request, if the last one is long enough ago. If the issuer does not answer, the old keys stay in use.
    */
   Key key(JWSHeader header) {
     long now = System.nanoTime();

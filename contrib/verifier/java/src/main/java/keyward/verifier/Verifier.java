@@ -27,8 +27,8 @@ import org.springframework.security.oauth2.server.resource.authentication.Bearer
 import org.springframework.security.oauth2.server.resource.authentication.BearerTokenAuthenticationToken;
 
 /**
- * Authenticates the callers of one resource server in Spring Security: JWT access tokens (RFC 9068) offline, API keys by
- * introspection (RFC 7662).
+ * Authenticates the callers of one resource server in Spring Security: JWT access tokens (RFC 9068) offline, API keys
+ * by introspection (RFC 7662).
  */
 public final class Verifier {
   /** The longest credential that is looked at, in characters. */
@@ -122,8 +122,8 @@ public final class Verifier {
   }
 
   /**
-   * Returns the token of a Bearer header, or the API key of a Basic header: Base64 of KEY or of KEY and a colon. Returns
-   * null if there is no Authorization header.
+   * Returns the token of a Bearer header, or the API key of a Basic header: Base64 of KEY or of KEY and a colon.
+   * Returns null if there is no Authorization header.
    */
   private static String credential(HttpServletRequest request) {
     String authorization = request.getHeader("Authorization");

@@ -22,7 +22,9 @@ public final class VerifierOptions {
   String resourceMetadata;
   HttpClient httpClient;
 
-  /** The issuer exactly as in {@code iss}, and the identifier of this resource server, which {@code aud} must contain. */
+  /**
+   * The issuer exactly as in {@code iss}, and the identifier of this resource server, which {@code aud} must contain.
+   */
   public VerifierOptions(String issuer, String audience) {
     if (issuer == null || issuer.isEmpty() || audience == null || audience.isEmpty()) {
       throw new IllegalArgumentException("issuer and audience are required");
@@ -74,7 +76,10 @@ public final class VerifierOptions {
     return this;
   }
 
-  /** How long an answer is cached, for an active credential and for any other; by default 10 seconds. Zero caches nothing. */
+  /**
+   * How long an answer is cached, for an active credential and for any other; by default 10 seconds. Zero caches
+   * nothing.
+   */
   public VerifierOptions cacheTtl(Duration active, Duration inactive) {
     this.activeTtl = active;
     this.inactiveTtl = inactive;
