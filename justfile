@@ -8,12 +8,12 @@ default:
 
 # Format the code
 fmt:
-    cargo fmt
+    cargo fmt --all
 
 # Check the format and run clippy; warnings are errors
 lint:
-    cargo fmt --check
-    cargo clippy --all-targets --locked -- -D warnings
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings
 
 # Install missing tools and run all checks and tests; arguments are passed to `cargo test`
 test *ARGS:

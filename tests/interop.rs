@@ -348,7 +348,7 @@ fn spring_security_and_nimbus_work_with_keyward() {
     let fapi = keyed_client(&world, &any, &[&flags[..], &profile].concat());
     let jars = std::path::Path::new(&variable("TEST_JAVA_DIR")).join("*");
     let source = repository("tests/interop/java/SpringSecurity.java");
-    let class_path = tools::compile_java(&source, &jars, &world.folder);
+    let class_path = tools::compile_java(&[source], &jars, &world.folder);
     for setting in ["off", "on"] {
         let initial = world.cli(&[
             "registration-token",

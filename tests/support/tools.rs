@@ -11,9 +11,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{LazyLock, Mutex};
 
-/// Flags of `java` for programs that run for a few seconds: the second compiler and the parallel
-/// garbage collector cost more CPU time than they save.
-pub const JVM_FLAGS: [&str; 2] = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
+/// Flags of `java` for programs that run for a few seconds: the second compiler, the parallel garbage
+/// collector and the verification of the libraries' bytecode cost more CPU time than they save.
+pub const JVM_FLAGS: [&str; 4] = [
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+UseSerialGC",
+    "-XX:+UnlockDiagnosticVMOptions",
+    "-XX:-BytecodeVerificationRemote",
+];
 
 /// Something that is not part of a Rust toolchain or of every Linux system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,8 +33,6 @@ pub enum Tool {
     /// Node.js with the packages of `tests/interop/javascript/package.json`.
     Node,
     Go,
-    /// Go 1.21 or newer. Debian 12 has an older one, so this is never required.
-    RecentGo,
     /// A folder with `spire-server` and `spire-agent`, which take long to build, so this is never
     /// required.
     Spire,
@@ -58,7 +61,6 @@ impl Tool {
             Tool::Python => "Python with client libraries (TEST_PYTHON)",
             Tool::Node => "Node.js with client libraries (TEST_NODE_DIR)",
             Tool::Go => "Go",
-            Tool::RecentGo => "Go 1.21",
             Tool::Spire => "SPIRE (TEST_SPIRE)",
             Tool::Java => "Java with client libraries (TEST_JAVA_DIR)",
             Tool::Chromium => "Chromium (TEST_CHROMIUM)",
@@ -81,7 +83,6 @@ impl Tool {
             Tool::Python => std::env::var_os("TEST_PYTHON").is_some(),
             Tool::Node => std::env::var_os("TEST_NODE_DIR").is_some() && on_path("node"),
             Tool::Go => on_path("go"),
-            Tool::RecentGo => on_path("go") && is_recent_go(),
             Tool::Spire => std::env::var_os("TEST_SPIRE").is_some(),
             Tool::Java => std::env::var_os("TEST_JAVA_DIR").is_some() && on_path("java"),
             Tool::Chromium => std::env::var_os("TEST_CHROMIUM").is_some(),
@@ -103,8 +104,7 @@ impl Tool {
             return true;
         }
         assert!(
-            matches!(self, Tool::RecentGo | Tool::Spire)
-                || std::env::var_os("TEST_REQUIRE_ALL").is_none(),
+            self == Tool::Spire || std::env::var_os("TEST_REQUIRE_ALL").is_none(),
             "{} is missing, and TEST_REQUIRE_ALL is set",
             self.name()
         );
@@ -113,7 +113,6 @@ impl Tool {
             // libtest captures the output of print macros, but not direct writes to the stream.
             let how = match self {
                 Tool::Spire => "set it to the folder of spire-server and spire-agent",
-                Tool::RecentGo => "install it",
                 _ => "`tests/run` runs them",
             };
             let line = format!("\nskipped: all tests that need {}; {how}\n", self.name());
@@ -130,24 +129,6 @@ macro_rules! needs {
             return;
         }
     };
-}
-
-/// Whether `go version` prints `go version go1.N…` with N of at least 21.
-fn is_recent_go() -> bool {
-    let output = Command::new("go")
-        .env("GOTOOLCHAIN", "local")
-        .arg("version")
-        .output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    let minor = text.ok().and_then(|text| {
-        let version = text.split(" go1.").nth(1)?;
-        version
-            .split(|c: char| !c.is_ascii_digit())
-            .next()?
-            .parse::<u32>()
-            .ok()
-    });
-    minor.is_some_and(|minor| minor >= 21)
 }
 
 fn on_path(program: &str) -> bool {
@@ -237,19 +218,19 @@ pub fn go_environment() -> [(&'static str, OsString); 4] {
 }
 
 /// Compiles a Java program to classes in a folder. Returns the class path to run it with.
-pub fn compile_java(source: &Path, jars: &Path, folder: &Path) -> String {
+pub fn compile_java(sources: &[PathBuf], jars: &Path, folder: &Path) -> String {
     let output = Command::new("javac")
         .args(JVM_FLAGS.map(|flag| format!("-J{flag}")))
         // Annotation processors in the jars are not looked for.
-        .args(["-proc:none", "-cp"])
+        .args(["-proc:none", "-parameters", "-cp"])
         .arg(jars)
         .arg("-d")
         .arg(folder)
-        .arg(source)
+        .args(sources)
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {said}", source.display());
+    assert!(output.status.success(), "{sources:?}: {said}");
     format!("{}:{}", folder.display(), jars.display())
 }
 
