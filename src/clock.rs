@@ -10,7 +10,10 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::decimal;
 
+mod date_or_time;
 pub mod watch;
+
+pub use date_or_time::{DateOrTime, InvalidDateOrTime};
 
 /// An instant in UTC, in milliseconds since the Unix epoch: the resolution of a UUIDv7.
 #[derive(

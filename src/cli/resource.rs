@@ -4,6 +4,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::Context;
+use super::confirmation::Confirmation;
 use super::output::Output;
 use crate::error::Error;
 use crate::manage::actor::{ResourcesRead, ResourcesWrite};
@@ -53,7 +54,12 @@ pub enum Resource {
     /// List all resource servers
     List,
     /// Delete a resource server and its client
-    Delete { identifier: String },
+    Delete {
+        identifier: String,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
 }
 
 impl Resource {
@@ -133,7 +139,13 @@ impl Resource {
                     rows,
                 ))
             }
-            Resource::Delete { identifier } => {
+            Resource::Delete {
+                identifier,
+                confirmation,
+            } => {
+                confirmation.ask(&format!(
+                    "This deletes the resource server {identifier} and its client."
+                ))?;
                 resource_server::delete(&store, operator.may(ResourcesWrite)?, &identifier).await?;
                 Ok(Output::done(format!(
                     "Deleted the resource server {identifier}"

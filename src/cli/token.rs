@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 
 use super::Context;
+use super::confirmation::Confirmation;
 use super::output::Output;
 use crate::error::{Code, Error};
 use crate::manage::actor::{TokensRead, TokensRevoke};
@@ -41,6 +42,9 @@ pub struct RevokeTarget {
     /// Revoke all tokens of this client
     #[arg(long, value_name = "CLIENT_ID")]
     client: Option<String>,
+
+    #[command(flatten)]
+    confirmation: Confirmation,
 }
 
 /// Maximum length of a token on standard input, in bytes.
@@ -114,8 +118,15 @@ impl Token {
                 token::revoke(&server, operator.may(TokensRevoke)?, &token).await?;
                 Ok(Output::done("Revoked"))
             }
-            Token::Revoke(RevokeTarget { client, .. }) => {
+            Token::Revoke(RevokeTarget {
+                client,
+                confirmation,
+                ..
+            }) => {
                 let client_id = client.unwrap_or_default();
+                confirmation.ask(&format!(
+                    "This revokes all tokens of the client {client_id}."
+                ))?;
                 token::revoke_all(&server, operator.may(TokensRevoke)?, &client_id).await?;
                 Ok(Output::done(format!(
                     "Revoked all tokens of the client {client_id}"

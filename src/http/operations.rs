@@ -277,6 +277,31 @@ fn management_of_accounts_and_users() -> Vec<Op> {
         )
         .query::<audit::ListAuditQuery>()
         .returns::<Page<AuditEntry>>(200, "Audit entries, newest first")
+        .note(
+            "With several conditions, a page may have fewer items than limit, or none, and a next_cursor \
+             all the same: read on until it is null.",
+        )
+        .requires(Right::AuditRead),
+        Op::get(
+            "/api/v1/audit/export",
+            "exportAudit",
+            "Export audit entries as CSV or JSON Lines",
+            audit::export,
+        )
+        .query::<audit::ExportAuditQuery>()
+        .returns_as::<String>(
+            200,
+            "Audit entries, newest first, as a stream: all members of listAudit's items, in the same order",
+            "text/csv",
+        )
+        .returns_as::<AuditEntry>(
+            200,
+            "Audit entries, newest first, as a stream: an object on each line",
+            "application/jsonl",
+        )
+        .note(
+            "If the connection ends without the last chunk, the export is incomplete.",
+        )
         .requires(Right::AuditRead),
     ]
 }

@@ -303,7 +303,8 @@ fn pages(config: &mut web::ServiceConfig) {
                 post(signing_keys::retire),
             ],
         ))
-        .service(at("/audit", [get(audit::list)]));
+        .service(at("/audit", [get(audit::list)]))
+        .service(at("/audit/export", [get(audit::export)]));
     config.configure(assets::routes);
 }
 

@@ -158,6 +158,32 @@ pub fn list(database: &mut Database) -> Result<Vec<Account>, StoreError> {
         .load(database)?)
 }
 
+/// Up to `limit` accounts, by name.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn list_first(database: &mut Database, limit: i64) -> Result<Vec<Account>, StoreError> {
+    Ok(accounts::table
+        .order(accounts::name)
+        .limit(limit)
+        .select(Account::as_select())
+        .load(database)?)
+}
+
+/// The ids and names of the accounts with these ids.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn find_names(
+    database: &mut Database,
+    ids: &[String],
+) -> Result<Vec<(String, String)>, StoreError> {
+    Ok(accounts::table
+        .filter(accounts::id.eq_any(ids))
+        .select((accounts::id, accounts::name))
+        .load(database)?)
+}
+
 /// Whether there is an account: a new database has none.
 ///
 /// # Errors

@@ -52,12 +52,16 @@ pub fn find_of_user(
         .optional()?)
 }
 
-/// All invitations, expired ones too.
+/// The invitations of these users, expired ones too.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
-pub fn list(database: &mut Database) -> Result<Vec<Invitation>, StoreError> {
+pub fn find_of_users(
+    database: &mut Database,
+    user_ids: &[String],
+) -> Result<Vec<Invitation>, StoreError> {
     Ok(invitations::table
+        .filter(invitations::user_id.eq_any(user_ids))
         .select(Invitation::as_select())
         .load(database)?)
 }

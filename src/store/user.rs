@@ -146,6 +146,50 @@ pub fn list(database: &mut Database, account_id: Option<&str>) -> Result<Vec<Use
     })
 }
 
+/// Up to `limit` users of one account or of all, by e-mail address, after the address `after`.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn list_page(
+    database: &mut Database,
+    account_id: Option<&str>,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<User>, StoreError> {
+    let page = users::table
+        .filter(users::email.gt(after))
+        .order(users::email)
+        .limit(limit)
+        .select(User::as_select());
+    Ok(match account_id {
+        Some(account_id) => page
+            .filter(users::account_id.eq(account_id))
+            .load(database)?,
+        None => page.load(database)?,
+    })
+}
+
+/// The e-mail addresses and ids of those users of the account, or of all, who have one of these
+/// addresses, in lower case.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn find_ids(
+    database: &mut Database,
+    account_id: Option<&str>,
+    emails: &[String],
+) -> Result<Vec<(String, String)>, StoreError> {
+    let named = users::table
+        .filter(users::email.eq_any(emails))
+        .select((users::email, users::id));
+    Ok(match account_id {
+        Some(account_id) => named
+            .filter(users::account_id.eq(account_id))
+            .load(database)?,
+        None => named.load(database)?,
+    })
+}
+
 /// Whether there is a user.
 ///
 /// # Errors

@@ -234,6 +234,11 @@ impl<T> Page<T> {
         Ok(Page::from_rows(rows, size, id))
     }
 
+    /// A page of a list that has its own cursors.
+    fn with_cursor(items: Vec<T>, next_cursor: Option<String>) -> Self {
+        Page { items, next_cursor }
+    }
+
     /// A page of the result of a query for [`rows_of`] the page.
     fn from_rows(mut rows: Vec<T>, size: usize, id: impl Fn(&T) -> &str) -> Self {
         let has_next = rows.len() > size;
