@@ -44,6 +44,7 @@ mod sealing_key;
 mod secret;
 mod serve;
 mod signing_key;
+mod status;
 mod token;
 mod trust_rule;
 mod user;
@@ -83,6 +84,8 @@ enum Command {
     Config,
     /// Diagnose this installation and suggest fixes
     Check,
+    /// Show the nodes, the database, the signing keys and the background jobs of the installation
+    Status,
     /// Fill a new database with sample data, to try the portal [default database: data/demo.db]
     Demo,
     /// Print the OpenAPI 3.1 document of the HTTP API
@@ -372,6 +375,7 @@ fn execute(command: Command, context: Context) -> Result<Output, Error> {
                 Ok(settings(&context))
             }
             Command::Check => check::run(context).await,
+            Command::Status => status::run(context).await,
             Command::Demo => demo::run(context).await,
             Command::Openapi => Ok(openapi()),
             Command::Completions { shell } => Ok(completions(shell)),

@@ -36,6 +36,7 @@ pub(super) mod registration_tokens;
 pub(super) mod resources;
 pub(super) mod secrets;
 pub(super) mod signing_keys;
+pub(super) mod status;
 pub(super) mod tokens;
 pub(super) mod traffic;
 pub(super) mod trust_rules;

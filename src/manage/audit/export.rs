@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use super::{AuditEntry, AuditFilter, AuditPage, list};
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::manage::actor::Permit;
 use crate::manage::invalid;
 use crate::manage::rights::AuditRead;
@@ -14,6 +15,12 @@ use crate::store::Store;
 
 /// How many entries a part of an export has at most: a few hundred kilobytes.
 const PART: usize = 1000;
+
+/// How often the read of a part is tried again.
+const RETRIES: u32 = 10;
+
+/// The time between two tries.
+const RETRY_DELAY: Duration = Duration::from_secs(2);
 
 /// The columns of the CSV format: the names of the members in JSON.
 const COLUMNS: [&str; 13] = [
@@ -145,8 +152,7 @@ fn write_cell(cell: &str, out: &mut Vec<u8>) {
 }
 
 /// An export of the entries that the actor can see and that match a filter, newest first. It holds
-/// one part in memory, and reads each by its index, so that it takes as long for any number of
-/// entries and never blocks other queries.
+/// one part in memory. Each part is a query of its own, so that other queries come in between.
 pub struct Export {
     store: Arc<Store>,
     permit: Permit<AuditRead>,
@@ -187,8 +193,7 @@ impl Export {
         let Some(filter) = self.filter.take() else {
             return Ok(None);
         };
-        let AuditPage { entries, next } =
-            list(&self.store, self.permit.clone(), filter.clone(), PART).await?;
+        let AuditPage { entries, next } = self.read(&filter).await?;
         let mut part = Vec::new();
         if std::mem::take(&mut self.is_first) {
             self.format.write_head(&mut part);
@@ -202,6 +207,29 @@ impl Export {
         });
         Ok(Some(part))
     }
+
+    /// Reads the entries of a part. After the first one it tries again if the database is busy for a
+    /// while: the reader has a part of the export already, and could only begin anew.
+    async fn read(&self, filter: &AuditFilter) -> Result<AuditPage, Error> {
+        let mut retries = 0;
+        loop {
+            let page = list(&self.store, self.permit.clone(), filter.clone(), PART).await;
+            match page {
+                Err(error) if !self.is_first && retries < RETRIES && is_temporary(&error) => {
+                    retries += 1;
+                    tokio::time::sleep(RETRY_DELAY).await;
+                }
+                page => return page,
+            }
+        }
+    }
+}
+
+fn is_temporary(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        Code::TooManyRequests | Code::TemporarilyUnavailable
+    )
 }
 
 #[cfg(test)]
