@@ -63,11 +63,12 @@ struct Cli {
     #[arg(long, global = true)]
     json: bool,
 
-    #[command(flatten)]
-    settings: Settings,
-
+    // Before the settings, under whose heading its flags would be listed otherwise.
     #[command(flatten)]
     serve: serve::Serve,
+
+    #[command(flatten)]
+    settings: Settings,
 
     #[command(subcommand)]
     command: Option<Command>,

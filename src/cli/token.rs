@@ -25,7 +25,13 @@ pub enum Token {
         token: String,
     },
     /// Revoke a token (or its jti) or an API key, or all tokens of a client
-    Revoke(RevokeTarget),
+    Revoke {
+        #[command(flatten)]
+        target: RevokeTarget,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
     /// List the unexpired tokens of a client
     List {
         #[arg(long, value_name = "CLIENT_ID")]
@@ -42,9 +48,6 @@ pub struct RevokeTarget {
     /// Revoke all tokens of this client
     #[arg(long, value_name = "CLIENT_ID")]
     client: Option<String>,
-
-    #[command(flatten)]
-    confirmation: Confirmation,
 }
 
 /// Maximum length of a token on standard input, in bytes.
@@ -111,18 +114,20 @@ impl Token {
                         .join("\n"),
                 ))
             }
-            Token::Revoke(RevokeTarget {
-                token: Some(token), ..
-            }) => {
+            Token::Revoke {
+                target: RevokeTarget {
+                    token: Some(token), ..
+                },
+                ..
+            } => {
                 let token = read_token(token)?;
                 token::revoke(&server, operator.may(TokensRevoke)?, &token).await?;
                 Ok(Output::done("Revoked"))
             }
-            Token::Revoke(RevokeTarget {
-                client,
+            Token::Revoke {
+                target: RevokeTarget { client, .. },
                 confirmation,
-                ..
-            }) => {
+            } => {
                 let client_id = client.unwrap_or_default();
                 confirmation.ask(&format!(
                     "This revokes all tokens of the client {client_id}."
