@@ -193,11 +193,11 @@ on_both! {
         world.cli(&["account", "create", "--name", "Acme"]);
         person(&world, "op@keyward.example", "operator", None);
         let node = world.start();
-        let client = world.client_with(&["--account", "Acme", "--name", "Nightly import"]);
+        let client = world.client_with(&["--account", "Acme"]);
         let browser = Browser::of(&node, "op@keyward.example");
         let page = browser.get("/portal/audit?action=client.create").body;
         assert!(page.contains(&format!("href=\"/portal/applications/{}\"", client.id)), "{page}");
-        assert!(page.contains("Nightly import"));
+        assert!(page.contains(">A client</a>"));
         let signed_in = browser.get("/portal/audit?action=session.create").body;
         assert!(signed_in.contains("href=\"/portal/people/"), "{signed_in}");
         assert!(signed_in.contains("/portal/audit?request_id="), "{signed_in}");

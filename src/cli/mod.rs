@@ -286,9 +286,7 @@ fn command() -> clap::Command {
         .fold(command, |command, name| {
             command.mut_subcommand(name, |listed| listed.args(&settings))
         })
-        .after_help(
-            "Every command also accepts the settings of the server, such as --database-url: `keyward help settings`",
-        )
+        .after_help("Every command also accepts the settings: see `keyward help settings`")
 }
 
 /// Runs a command line and returns its exit status.
