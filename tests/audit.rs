@@ -22,7 +22,7 @@ fn insert(world: &World, from: i64, count: i64, actor: &str, action: &str, accou
         // A UUIDv7: 48 bits of time, the version, the variant, and the number instead of chance.
         let hex = format!(
             "{at:012x}7000{:016x}",
-            0x8000_0000_0000_0000_u64 | number as u64
+            0x8000_0000_0000_0000_u64 | number.cast_unsigned()
         );
         let id = [
             &hex[..8],

@@ -372,7 +372,7 @@ mod tests {
         let lost = || node("b", 101, NodeReport::default());
         assert_eq!(found(&[well()]), []);
         let missing = ("node_missing", "b".to_owned());
-        assert_eq!(found(&[well(), lost()]), [missing.clone()]);
+        assert_eq!(found(&[well(), lost()]), std::slice::from_ref(&missing));
         assert_eq!(found(&[lost()]), [("no_node", String::new()), missing]);
         let newer = NodeStatus {
             version: "2".to_owned(),
