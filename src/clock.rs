@@ -4,13 +4,16 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::decimal;
 
+mod date_or_time;
 pub mod watch;
+
+pub use date_or_time::{DateOrTime, InvalidDateOrTime};
 
 /// An instant in UTC, in milliseconds since the Unix epoch: the resolution of a UUIDv7.
 #[derive(
@@ -144,6 +147,12 @@ impl fmt::Display for Timestamp {
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        DateOrTime::deserialize(deserializer).map(DateOrTime::start)
     }
 }
 

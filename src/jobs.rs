@@ -6,6 +6,7 @@
 //! | `clock_check` | 5 s | every node |
 //! | `usage_flush` | 5 s | every node |
 //! | `cluster_settings_check` | 60 s | every node |
+//! | `node_report` | 5 s | every node |
 //! | `connection_sweep` | 1 s | every node |
 //! | `certificate_reload` | 2 s | every node with a TLS certificate |
 //! | `client_authorities_reload` | 2 s | every node with certificate authorities for clients |
@@ -30,12 +31,14 @@ use crate::store::DatabaseUrl;
 mod clocks;
 pub mod cluster_settings;
 mod election;
+mod node_report;
 mod purge;
 mod rotation;
 mod supervisor;
 
 use cluster_settings::SettingsCheck;
 use election::Election;
+use node_report::{JobReports, NodeReporter};
 use supervisor::{Job, RunOn};
 
 /// Files that are read again when they change.
@@ -50,6 +53,7 @@ pub struct ReloadedFiles {
 /// The background jobs of a node that runs.
 pub struct Jobs {
     election: Option<Arc<Election>>,
+    reporter: Arc<NodeReporter>,
     server: Arc<AuthorizationServer>,
 }
 
@@ -63,6 +67,13 @@ pub fn start(
     // write to the disk every two seconds.
     let election = (matches!(server.store.url(), DatabaseUrl::Postgres(_)))
         .then(|| Arc::new(Election::new(server)));
+    let reports = Arc::new(JobReports::default());
+    let reporter = Arc::new(NodeReporter::new(
+        server,
+        election.clone(),
+        files.certificate.clone(),
+        reports.clone(),
+    ));
     let mut jobs = vec![
         Job::new(
             "clock_check",
@@ -84,6 +95,13 @@ pub fn start(
             RunOn::EveryNode,
             &Arc::new(SettingsCheck::new(server)),
             SettingsCheck::run,
+        ),
+        Job::new(
+            "node_report",
+            node_report::PERIOD,
+            RunOn::EveryNode,
+            &reporter,
+            NodeReporter::run,
         ),
         Job::new(
             "connection_sweep",
@@ -134,9 +152,11 @@ pub fn start(
             Election::run,
         ));
     }
-    tokio::spawn(supervisor::run(jobs, election.clone(), server.clone()));
+    let supervised = supervisor::run(jobs, election.clone(), server.clone(), reports);
+    tokio::spawn(supervised);
     Jobs {
         election,
+        reporter,
         server: server.clone(),
     }
 }
@@ -144,7 +164,12 @@ pub fn start(
 impl Jobs {
     /// Writes what is still in memory and steps down as the leader, after the last request.
     pub async fn finish(&self) {
-        if let Err(error) = flush_usage(self.server.clone()).await {
+        // If the database does not answer, the node must not wait for it twice before it stops.
+        let finished = match flush_usage(self.server.clone()).await {
+            Ok(()) => self.reporter.leave().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = finished {
             tracing::warn!(error = error.reason(), "cannot write the usage counters");
         }
         if let Some(election) = &self.election

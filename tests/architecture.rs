@@ -6,8 +6,9 @@ use std::path::Path;
 use crate::support::repository;
 
 /// The items of `http` that the portal may use. The rest of `http` is the API.
-const SHARED_WITH_THE_PORTAL: [&str; 5] = [
+const SHARED_WITH_THE_PORTAL: [&str; 6] = [
     "context",
+    "download",
     "extract",
     "error::LogError",
     "error::status",

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fluent_bundle::FluentResource;
 use keyward::clock::Timestamp;
 use keyward::error::refusal::ALL_REFUSALS;
+use keyward::manage::status::ProblemKind;
 use keyward::oauth::reason::ALL_REASONS;
 use keyward::portal::language::{Language, message_id};
 use keyward::store::audit::Action;
@@ -150,6 +151,8 @@ fn every_message_used_in_the_code_exists() {
         asked.insert(format!("error-{}", code.0.replace('_', "-")));
     }
     asked.extend(translated_messages().map(|(id, _)| id));
+    let problems = ProblemKind::CODES.iter();
+    asked.extend(problems.map(|code| message_id("status-problem", code)));
     let known = messages(Language::English);
     let missing: Vec<_> = asked
         .iter()

@@ -265,6 +265,8 @@ const OPERATIONS: &[(&str, Needs, &str)] = &[
         r#"{"token": "x"}"#,
     ),
     ("GET /api/v1/traffic", Right("keyward:tokens:read"), ""),
+    ("GET /api/v1/audit/export", Right("keyward:audit:read"), ""),
+    ("GET /api/v1/status", Operator("keyward:status:read"), ""),
     ("GET /api/v1/audit", Right("keyward:audit:read"), ""),
     (
         "POST /oauth/token",
@@ -347,6 +349,7 @@ const OPERATOR: &[&str] = &[
     "keyward:tokens:read",
     "keyward:tokens:revoke",
     "keyward:audit:read",
+    "keyward:status:read",
     "keyward:operator",
 ];
 
@@ -784,6 +787,8 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
         "get post",
         Some("keyward:signing-keys:write"),
     ),
+    ("/status", "get", Some("keyward:status:read")),
+    ("/audit/export", "get", Some("keyward:audit:read")),
     ("/audit", "get", Some("keyward:audit:read")),
 ];
 

@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::Context;
+use super::confirmation::Confirmation;
 use super::output::Output;
 use crate::crypto::sealing_key::KEY_FILE;
 use crate::error::Error;
@@ -22,6 +23,9 @@ pub struct Backup {
 pub struct Restore {
     /// File written by `keyward backup` of this or an older version
     file: PathBuf,
+
+    #[command(flatten)]
+    confirmation: Confirmation,
 }
 
 impl Backup {
@@ -40,6 +44,10 @@ impl Backup {
 
 impl Restore {
     pub fn run(self, context: &Context) -> Result<Output, Error> {
+        self.confirmation.ask(&format!(
+            "This replaces what {} holds by the backup.",
+            context.settings.database_url
+        ))?;
         let entry = context.operator().recorder().entry(
             Action::DatabaseRestore,
             None,

@@ -5,13 +5,16 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Subcommand};
 use serde_json::json;
 
-use super::output::Output;
+use super::confirmation::Confirmation;
+use super::output::{ListWriter, Output};
 use super::token::read_text_file;
 use super::{Context, Limits};
 use crate::crypto::x509::{CertificateName, CertificateNames};
 use crate::error::Error;
 use crate::manage::actor::{ClientsRead, ClientsWrite};
-use crate::manage::client::{self, ClientPatch, ClientView, CreatedClient, NewClient};
+use crate::manage::client::{
+    self, ClientPatch, ClientView, CreatedClient, ListPosition, NewClient,
+};
 use crate::scope::Scope;
 use crate::store::client::AuthMethod;
 use crate::store::security_profile::SecurityProfile;
@@ -119,7 +122,12 @@ pub enum Client {
     /// Revoke the registration access token of a client that registered itself
     RevokeRegistrationToken { client_id: String },
     /// Delete a client with its secrets, API keys and tokens
-    Delete { client_id: String },
+    Delete {
+        client_id: String,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
 }
 
 /// The name that the certificate of a client must have, for tls_client_auth
@@ -155,6 +163,36 @@ impl CertificateNameArgs {
             tls_client_auth_san_ip: self.tls_client_auth_san_ip,
             tls_client_auth_san_email: self.tls_client_auth_san_email,
         })
+    }
+}
+
+/// How many clients are read at a time.
+const PAGE: i64 = 1000;
+
+/// Prints all clients of one account or of all.
+async fn list(context: &Context, account: Option<String>) -> Result<Output, Error> {
+    let store = context.store()?;
+    let operator = context.operator();
+    let mut list = ListWriter::new(context.json, ["CLIENT_ID", "NAME", "SCOPE", "STATE"]);
+    let cells = |client: &ClientView| {
+        [
+            client.client_id.clone(),
+            client.name.clone(),
+            client.scope.to_string(),
+            state(client),
+        ]
+    };
+    let mut after = None;
+    loop {
+        let permit = operator.may(ClientsRead)?;
+        let page = client::list_after(&store, permit, account.clone(), after, PAGE).await?;
+        let Some(last) = page.last() else {
+            return list.finish();
+        };
+        after = Some(ListPosition::of(last));
+        if list.write(&page, cells)?.is_break() {
+            return list.finish();
+        }
     }
 }
 
@@ -199,24 +237,7 @@ impl Client {
                     client::create(&store, operator.may(ClientsWrite)?, new).await?,
                 ))
             }
-            Client::List { account } => {
-                let clients =
-                    client::list(&store, operator.may(ClientsRead)?, account, None, i64::MAX)
-                        .await?;
-                let rows = clients.iter().map(|client| {
-                    [
-                        client.client_id.clone(),
-                        client.name.clone(),
-                        client.scope.to_string(),
-                        state(client),
-                    ]
-                });
-                Ok(Output::table(
-                    &clients,
-                    ["CLIENT_ID", "NAME", "SCOPE", "STATE"],
-                    rows,
-                ))
-            }
+            Client::List { account } => list(&context, account).await,
             Client::Show { client_id } => Ok(shown(
                 &client::show(&store, operator.may(ClientsRead)?, &client_id).await?,
             )),
@@ -284,7 +305,13 @@ impl Client {
                 &client::revoke_registration_token(&store, operator.may(ClientsWrite)?, &client_id)
                     .await?,
             )),
-            Client::Delete { client_id } => {
+            Client::Delete {
+                client_id,
+                confirmation,
+            } => {
+                confirmation.ask(&format!(
+                    "This deletes the client {client_id} with its secrets, API keys and tokens."
+                ))?;
                 client::delete(&store, operator.may(ClientsWrite)?, &client_id).await?;
                 Ok(Output::done(format!("Deleted the client {client_id}")))
             }

@@ -4,6 +4,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::Context;
+use super::confirmation::Confirmation;
 use super::output::Output;
 use crate::error::Error;
 use crate::manage::clock;
@@ -12,12 +13,13 @@ use crate::manage::clock;
 pub enum Clock {
     /// Set the recorded time to now, after a node whose clock was ahead recorded a time in the future and new tokens
     /// are refused as expired. Correct the clocks first. Revokes all tokens issued until now
-    Reset,
+    Reset(Confirmation),
 }
 
 impl Clock {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
-        let Clock::Reset = self;
+        let Clock::Reset(confirmation) = self;
+        confirmation.ask("This revokes all tokens issued until now.")?;
         let recorder = context.operator().recorder().clone();
         let previous = clock::reset(&context.store()?, recorder).await?;
         let now = context.now;

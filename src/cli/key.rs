@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde_json::json;
 
+use super::confirmation::Confirmation;
 use super::output::{Output, when};
 use super::{Context, Lifetime};
 use crate::clock::parse_duration;
@@ -52,7 +53,13 @@ pub enum Key {
         grace: Duration,
     },
     /// Delete an API key; it is refused at once
-    Delete { client_id: String, key_id: String },
+    Delete {
+        client_id: String,
+        key_id: String,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
 }
 
 impl Key {
@@ -121,7 +128,12 @@ impl Key {
                         .await?;
                 Ok(created(&key, &view))
             }
-            Key::Delete { client_id, key_id } => {
+            Key::Delete {
+                client_id,
+                key_id,
+                confirmation,
+            } => {
+                confirmation.ask(&format!("This deletes the API key {key_id}."))?;
                 api_key::delete(&store, operator.may(KeysWrite)?, &client_id, &key_id).await?;
                 Ok(Output::done(format!("Deleted the API key {key_id}")))
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::bootstrap::FirstOperator;
 use crate::cache::Cache;
@@ -29,10 +29,12 @@ use crate::store::{IfMissing, Store};
 use crate::telemetry::{Role, Telemetry};
 
 mod account;
+mod audit;
 mod backup;
 mod check;
 mod client;
 mod clock;
+mod confirmation;
 mod demo;
 mod key;
 mod output;
@@ -42,6 +44,7 @@ mod sealing_key;
 mod secret;
 mod serve;
 mod signing_key;
+mod status;
 mod token;
 mod trust_rule;
 mod user;
@@ -60,11 +63,12 @@ struct Cli {
     #[arg(long, global = true)]
     json: bool,
 
-    #[command(flatten)]
-    settings: Settings,
-
+    // Before the settings, under whose heading its flags would be listed otherwise.
     #[command(flatten)]
     serve: serve::Serve,
+
+    #[command(flatten)]
+    settings: Settings,
 
     #[command(subcommand)]
     command: Option<Command>,
@@ -77,9 +81,12 @@ enum Command {
     /// Migrate the database schema (`serve` does this by itself)
     Migrate,
     /// Print the effective settings and the source of each
+    #[command(alias = "settings")]
     Config,
     /// Diagnose this installation and suggest fixes
     Check,
+    /// Show the nodes, the database, the signing keys and the background jobs of the installation
+    Status,
     /// Fill a new database with sample data, to try the portal [default database: data/demo.db]
     Demo,
     /// Print the OpenAPI 3.1 document of the HTTP API
@@ -116,6 +123,9 @@ enum Command {
     /// Manage the key that encrypts the signing keys in the database
     #[command(subcommand)]
     SealingKey(sealing_key::SealingKey),
+    /// Read the audit log
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Back up a SQLite database to a new file, also while the server runs
     Backup(backup::Backup),
     /// Restore a SQLite database from a backup, also while the server runs
@@ -137,7 +147,7 @@ impl Cli {
             Some(Command::Serve(own)) => Ok(Command::Serve(own.or(flags))),
             Some(command) => match flags.given() {
                 None => Ok(command),
-                Some(flag) => Err(Cli::command().error(
+                Some(flag) => Err(self::command().error(
                     ErrorKind::ArgumentConflict,
                     format!("{flag} can only be used with `serve`"),
                 )),
@@ -152,6 +162,8 @@ struct Context {
     sources: Sources,
     now: Timestamp,
     telemetry: Telemetry,
+    /// Whether `--json` was given.
+    json: bool,
     /// Reads the settings again, when `serve` is asked to reload.
     read_settings: ReadSettings,
 }
@@ -253,10 +265,34 @@ impl Context {
     }
 }
 
+/// The command line. Every command accepts the settings; to keep the help of the others readable, only
+/// that of `serve` and of `config` (by its other name, `settings`) lists them.
+fn command() -> clap::Command {
+    let settings: Vec<Arg> = Settings::augment_args(clap::Command::new("settings"))
+        .get_arguments()
+        .cloned()
+        .collect();
+    let is_setting = |argument: &Arg| {
+        settings
+            .iter()
+            .any(|setting| setting.get_id() == argument.get_id())
+    };
+    let command = Cli::command().mut_args(|argument| {
+        let hidden = is_setting(&argument);
+        argument.hide(hidden)
+    });
+    ["serve", "config"]
+        .into_iter()
+        .fold(command, |command, name| {
+            command.mut_subcommand(name, |listed| listed.args(&settings))
+        })
+        .after_help("Every command also accepts the settings: see `keyward help settings`")
+}
+
 /// Runs a command line and returns its exit status.
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
     forbid_core_dumps();
-    let command = Cli::command();
+    let command = command();
     let again = (command.clone(), arguments.clone());
     let read_settings: ReadSettings = Box::new(move || {
         let read = config::read(&again.0, again.1.clone(), std::env::vars_os());
@@ -290,9 +326,9 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
             sources,
             now,
             telemetry: telemetry.clone(),
+            json,
             read_settings,
         },
-        json,
     );
     telemetry.flush();
     match done {
@@ -309,11 +345,14 @@ fn forbid_core_dumps() {
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
-fn execute(command: Command, context: Context, json: bool) -> Result<Output, Error> {
+fn execute(command: Command, context: Context) -> Result<Output, Error> {
     // `serve` needs the runtime of actix, a tokio runtime; the other commands use it too.
     actix_web::rt::System::new().block_on(async {
         match command {
-            Command::Serve(serve) => serve.run(context, json).await,
+            Command::Serve(serve) => {
+                let json = context.json;
+                serve.run(context, json).await
+            }
             Command::Migrate => {
                 let store = context.store_or_new()?;
                 Ok(Output::done(format!(
@@ -335,6 +374,7 @@ fn execute(command: Command, context: Context, json: bool) -> Result<Output, Err
                 Ok(settings(&context))
             }
             Command::Check => check::run(context).await,
+            Command::Status => status::run(context).await,
             Command::Demo => demo::run(context).await,
             Command::Openapi => Ok(openapi()),
             Command::Completions { shell } => Ok(completions(shell)),
@@ -348,6 +388,7 @@ fn execute(command: Command, context: Context, json: bool) -> Result<Output, Err
             Command::RegistrationToken(command) => command.run(context).await,
             Command::SigningKey(command) => command.run(context).await,
             Command::SealingKey(command) => command.run(context).await,
+            Command::Audit(command) => command.run(context).await,
             Command::Backup(command) => command.run(&context),
             Command::Restore(command) => command.run(&context),
             Command::Clock(command) => command.run(context).await,
@@ -364,7 +405,7 @@ fn openapi() -> Output {
 
 fn completions(shell: clap_complete::Shell) -> Output {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "keyward", &mut script);
+    clap_complete::generate(shell, &mut command(), "keyward", &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
     Output::new(&serde_json::json!({"script": script}), script.trim_end())
 }

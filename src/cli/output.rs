@@ -1,6 +1,7 @@
 //! Printing. Nothing else writes to standard output: tables and text, or with `--json` one JSON document.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -13,6 +14,8 @@ pub struct Output {
     document: Value,
     words: String,
     exit: u8,
+    /// Whether the command has written its result itself.
+    is_printed: bool,
 }
 
 impl Output {
@@ -22,6 +25,15 @@ impl Output {
             document: serde_json::to_value(document).unwrap_or(Value::Null),
             words: words.into(),
             exit: 0,
+            is_printed: false,
+        }
+    }
+
+    /// The result of a command that has written it already.
+    pub fn printed() -> Self {
+        Output {
+            is_printed: true,
+            ..Output::done(String::new())
         }
     }
 
@@ -37,23 +49,9 @@ impl Output {
         rows: impl Iterator<Item = [String; N]>,
     ) -> Self {
         let rows: Vec<[String; N]> = rows.collect();
-        let width = |column: usize| {
-            let cells = rows.iter().map(|row| row[column].chars().count());
-            cells.chain([head[column].len()]).max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..N).map(width).collect();
-        let line = |cells: Vec<&str>| {
-            let padded = cells
-                .iter()
-                .zip(&widths)
-                .map(|(cell, width)| format!("{cell:width$}"));
-            padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-        };
-        let mut lines = vec![line(head.to_vec())];
-        lines.extend(
-            rows.iter()
-                .map(|row| line(row.iter().map(String::as_str).collect())),
-        );
+        let widths = widths(&head, &rows);
+        let mut lines = vec![line(&head, &widths)];
+        lines.extend(rows.iter().map(|row| line(row, &widths)));
         Output::new(document, lines.join("\n"))
     }
 
@@ -77,6 +75,9 @@ impl Output {
 
     /// Prints the result and returns the exit status.
     pub fn print(self, json: bool) -> ExitCode {
+        if self.is_printed {
+            return ExitCode::from(self.exit);
+        }
         let text = if json {
             self.document.to_string()
         } else {
@@ -86,6 +87,109 @@ impl Output {
             Ok(()) => ExitCode::from(self.exit),
             Err(error) => refused(&error),
         }
+    }
+}
+
+/// The width of each column, in characters.
+fn widths<const N: usize>(head: &[&str; N], rows: &[[String; N]]) -> [usize; N] {
+    let mut widths = head.map(str::len);
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    widths
+}
+
+fn line<const N: usize>(cells: &[impl AsRef<str>; N], widths: &[usize; N]) -> String {
+    let padded: Vec<String> = cells
+        .iter()
+        .zip(widths)
+        .map(|(cell, width)| format!("{:width$}", cell.as_ref()))
+        .collect();
+    padded.join("  ").trim_end().to_owned()
+}
+
+/// A list that is written page by page while it is read, so that one of any length takes little
+/// memory: a table, or with `--json` a JSON array.
+pub struct ListWriter<const N: usize> {
+    json: bool,
+    head: [&'static str; N],
+    /// The widths of the columns, which the first page determines.
+    widths: Option<[usize; N]>,
+    /// Whether an item has been written.
+    has_items: bool,
+}
+
+impl<const N: usize> ListWriter<N> {
+    /// A list with these column heads.
+    pub fn new(json: bool, head: [&'static str; N]) -> Self {
+        ListWriter {
+            json,
+            head,
+            widths: None,
+            has_items: false,
+        }
+    }
+
+    /// Writes a page. Breaks if nobody reads the output any more, as after `| head`.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn write<T: Serialize>(
+        &mut self,
+        items: &[T],
+        cells: impl Fn(&T) -> [String; N],
+    ) -> Result<ControlFlow<()>, Error> {
+        let mut text = Vec::new();
+        if self.json {
+            for item in items {
+                text.push(if self.has_items { b',' } else { b'[' });
+                self.has_items = true;
+                serde_json::to_writer(&mut text, item)
+                    .map_err(|error| Error::server_error(error.to_string()))?;
+            }
+        } else {
+            let rows: Vec<[String; N]> = items.iter().map(cells).collect();
+            let is_first = self.widths.is_none();
+            let widths = *self.widths.get_or_insert_with(|| widths(&self.head, &rows));
+            let head = is_first.then(|| line(&self.head, &widths));
+            let lines = rows.iter().map(|row| line(row, &widths));
+            for line in head.into_iter().chain(lines) {
+                text.extend_from_slice(line.as_bytes());
+                text.push(b'\n');
+            }
+        }
+        write_part(&text)
+    }
+
+    /// Ends the list.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn finish(mut self) -> Result<Output, Error> {
+        if self.json {
+            let end: &[u8] = if self.has_items { b"]\n" } else { b"[]\n" };
+            let _ = write_part(end)?;
+        } else if self.widths.is_none() {
+            let _ = self.write::<Value>(&[], |_| [const { String::new() }; N])?;
+        }
+        Ok(Output::printed())
+    }
+}
+
+/// Writes a part of a long output. Breaks if nobody reads it any more.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn write_part(part: &[u8]) -> Result<ControlFlow<()>, Error> {
+    let mut out = std::io::stdout();
+    match out.write_all(part).and_then(|()| out.flush()) {
+        Ok(()) => Ok(ControlFlow::Continue(())),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+        Err(error) => Err(Error::server_error(format!(
+            "the output cannot be written: {error}"
+        ))),
     }
 }
 

@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
+use super::confirmation::Confirmation;
 use super::output::{Output, when};
 use super::{Context, Lifetime, Limits};
 use crate::decimal;
@@ -31,7 +32,12 @@ pub enum RegistrationToken {
     /// List all initial access tokens
     List,
     /// Delete an initial access token; clients registered with it stay
-    Delete { id: String },
+    Delete {
+        id: String,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
 }
 
 impl RegistrationToken {
@@ -91,7 +97,8 @@ impl RegistrationToken {
                     rows,
                 ))
             }
-            RegistrationToken::Delete { id } => {
+            RegistrationToken::Delete { id, confirmation } => {
+                confirmation.ask(&format!("This deletes the initial access token {id}."))?;
                 registration_token::delete(&store, operator.may(RegistrationWrite)?, &id).await?;
                 Ok(Output::done(format!(
                     "Deleted the initial access token {id}"

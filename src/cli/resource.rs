@@ -1,9 +1,10 @@
 //! `keyward resource`
 
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 use serde_json::json;
 
 use super::Context;
+use super::confirmation::Confirmation;
 use super::output::Output;
 use crate::error::Error;
 use crate::manage::actor::{ResourcesRead, ResourcesWrite};
@@ -37,23 +38,37 @@ pub enum Resource {
         #[arg(long, value_name = "ALG", default_value = "RS256")]
         signing_alg: SignatureAlgorithm,
     },
-    /// Change a resource server
+    /// Change a resource server; values that are not given stay as they are
+    #[command(group(ArgGroup::new("change").required(true).multiple(true)))]
     Update {
         identifier: String,
 
+        /// Display name
+        #[arg(long, group = "change")]
+        name: Option<String>,
+
+        /// Replace the scope that the resource server defines
+        #[arg(long, group = "change")]
+        scope: Option<Scope>,
+
         /// Header `typ` of its tokens: at+jwt, or JWT for libraries that do not accept at+jwt
-        #[arg(long, value_name = "TYP", required_unless_present = "signing_alg")]
+        #[arg(long, value_name = "TYP", group = "change")]
         token_typ: Option<TokenTyp>,
 
         /// Algorithm that signs its tokens: RS256, PS256, ES256, Ed25519 or ML-DSA-44. While no key
         /// of the algorithm can sign, tokens are signed with RS256
-        #[arg(long, value_name = "ALG")]
+        #[arg(long, value_name = "ALG", group = "change")]
         signing_alg: Option<SignatureAlgorithm>,
     },
     /// List all resource servers
     List,
     /// Delete a resource server and its client
-    Delete { identifier: String },
+    Delete {
+        identifier: String,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
 }
 
 impl Resource {
@@ -98,18 +113,23 @@ impl Resource {
             }
             Resource::Update {
                 identifier,
+                name,
+                scope,
                 token_typ,
                 signing_alg,
             } => {
                 let permit = operator.may(ResourcesWrite)?;
                 let changes = ResourceServerChanges {
+                    name,
+                    scope,
                     token_typ,
                     signing_algorithm: signing_alg,
                 };
                 let server = resource_server::update(&store, permit, &identifier, changes).await?;
                 let words = format!(
-                    "New tokens for {} have the typ {} and are signed with {}",
+                    "Saved {} ({}). New tokens for it have the typ {} and are signed with {}",
                     server.identifier,
+                    server.name,
                     server.token_typ.as_str(),
                     server.signing_algorithm.as_str()
                 );
@@ -133,7 +153,13 @@ impl Resource {
                     rows,
                 ))
             }
-            Resource::Delete { identifier } => {
+            Resource::Delete {
+                identifier,
+                confirmation,
+            } => {
+                confirmation.ask(&format!(
+                    "This deletes the resource server {identifier} and its client."
+                ))?;
                 resource_server::delete(&store, operator.may(ResourcesWrite)?, &identifier).await?;
                 Ok(Output::done(format!(
                     "Deleted the resource server {identifier}"

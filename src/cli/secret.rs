@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde_json::json;
 
+use super::confirmation::Confirmation;
 use super::output::{Output, when};
 use super::{Context, Lifetime};
 use crate::clock::parse_duration;
@@ -35,6 +36,9 @@ pub enum Secret {
     Delete {
         client_id: String,
         secret_id: String,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
     },
 }
 
@@ -83,7 +87,9 @@ impl Secret {
             Secret::Delete {
                 client_id,
                 secret_id,
+                confirmation,
             } => {
+                confirmation.ask(&format!("This deletes the secret {secret_id}."))?;
                 secret::delete(&store, operator.may(KeysWrite)?, &client_id, &secret_id).await?;
                 Ok(Output::done(format!("Deleted the secret {secret_id}")))
             }

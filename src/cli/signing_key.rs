@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::Context;
+use super::confirmation::Confirmation;
 use super::output::{Output, when};
 use crate::clock::Timestamp;
 use crate::crypto::jws::SignatureAlgorithm;
@@ -50,6 +51,9 @@ pub enum SigningKey {
         /// The key was compromised: unpublish it now and refuse all tokens that it signed
         #[arg(long)]
         now: bool,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
     },
 }
 
@@ -129,7 +133,16 @@ impl SigningKey {
                 .await?;
                 Ok(pending(&key))
             }
-            SigningKey::Retire { kid, now } => {
+            SigningKey::Retire {
+                kid,
+                now,
+                confirmation,
+            } => {
+                confirmation.ask(&if now {
+                    format!("This retires the signing key {kid} at once: all tokens that it signed are refused.")
+                } else {
+                    format!("This retires the signing key {kid}.")
+                })?;
                 let mode = if now {
                     RetirementMode::Immediate
                 } else {

@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 
 use super::Context;
+use super::confirmation::Confirmation;
 use super::output::Output;
 use crate::error::{Code, Error};
 use crate::manage::actor::{TokensRead, TokensRevoke};
@@ -24,7 +25,13 @@ pub enum Token {
         token: String,
     },
     /// Revoke a token (or its jti) or an API key, or all tokens of a client
-    Revoke(RevokeTarget),
+    Revoke {
+        #[command(flatten)]
+        target: RevokeTarget,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
     /// List the unexpired tokens of a client
     List {
         #[arg(long, value_name = "CLIENT_ID")]
@@ -107,15 +114,24 @@ impl Token {
                         .join("\n"),
                 ))
             }
-            Token::Revoke(RevokeTarget {
-                token: Some(token), ..
-            }) => {
+            Token::Revoke {
+                target: RevokeTarget {
+                    token: Some(token), ..
+                },
+                ..
+            } => {
                 let token = read_token(token)?;
                 token::revoke(&server, operator.may(TokensRevoke)?, &token).await?;
                 Ok(Output::done("Revoked"))
             }
-            Token::Revoke(RevokeTarget { client, .. }) => {
+            Token::Revoke {
+                target: RevokeTarget { client, .. },
+                confirmation,
+            } => {
                 let client_id = client.unwrap_or_default();
+                confirmation.ask(&format!(
+                    "This revokes all tokens of the client {client_id}."
+                ))?;
                 token::revoke_all(&server, operator.may(TokensRevoke)?, &client_id).await?;
                 Ok(Output::done(format!(
                     "Revoked all tokens of the client {client_id}"

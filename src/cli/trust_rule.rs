@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::confirmation::Confirmation;
 use super::output::{Output, when};
 use super::token::{read_file_or_stdin, read_text_file};
 use super::{Context, Lifetime};
@@ -31,7 +32,12 @@ pub enum TrustRule {
     /// Re-enable a disabled trust rule
     Enable { id: String },
     /// Delete a trust rule; tokens that it gave stay active
-    Delete { id: String },
+    Delete {
+        id: String,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
     /// Try a JWT or a certificate out: show which rule accepts it, or why none does
     Test {
         /// File with the JWT; `-` reads it from standard input
@@ -229,7 +235,8 @@ impl TrustRule {
                 let permit = operator.may(TrustRulesWrite)?;
                 Ok(shown(&trust_rule::enable(&store, permit, &id).await?))
             }
-            TrustRule::Delete { id } => {
+            TrustRule::Delete { id, confirmation } => {
+                confirmation.ask(&format!("This deletes the trust rule {id}."))?;
                 let store = context.store()?;
                 trust_rule::delete(&store, operator.may(TrustRulesWrite)?, &id).await?;
                 Ok(Output::done(format!("Deleted the trust rule {id}")))

@@ -7,11 +7,12 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::Context;
-use super::output::Output;
+use super::confirmation::Confirmation;
+use super::output::{ListWriter, Output};
 use crate::error::{Code, Error};
 use crate::manage::actor::{UsersRead, UsersWrite};
 use crate::manage::invitation;
-use crate::manage::user::{self, Passwords};
+use crate::manage::user::{self, Passwords, UserView};
 use crate::secret::SecretString;
 use crate::store::user::Role;
 
@@ -47,7 +48,29 @@ pub enum User {
     /// Set the password of a user, read from standard input
     SetPassword { email: String },
     /// Delete a user
-    Delete { email: String },
+    Delete {
+        email: String,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+}
+
+fn cells(user: &UserView) -> [String; 5] {
+    let account = user.account_name.as_ref().or(user.account.as_ref());
+    let sign_in = match (user.has_password, user.has_second_factor) {
+        (true, true) => "password and second factor",
+        (true, false) => "password",
+        (false, _) if user.invited_until.is_some() => "invited",
+        (false, _) => "no password",
+    };
+    [
+        user.id.clone(),
+        user.email.clone(),
+        user.role.to_string(),
+        account.cloned().unwrap_or_else(|| "-".to_owned()),
+        sign_in.to_owned(),
+    ]
 }
 
 impl User {
@@ -73,21 +96,19 @@ impl User {
                 ))
             }
             User::List => {
-                let users = user::list(&store, operator.may(UsersRead)?).await?;
-                let rows = users.iter().map(|user| {
-                    let account = user.account.clone().unwrap_or_else(|| "-".to_owned());
-                    [
-                        user.id.clone(),
-                        user.email.clone(),
-                        user.role.to_string(),
-                        account,
-                    ]
-                });
-                Ok(Output::table(
-                    &users,
-                    ["ID", "EMAIL", "ROLE", "ACCOUNT"],
-                    rows,
-                ))
+                let mut list =
+                    ListWriter::new(context.json, ["ID", "EMAIL", "ROLE", "ACCOUNT", "SIGN-IN"]);
+                let mut after = String::new();
+                loop {
+                    let page = user::list_page(&store, operator.may(UsersRead)?, &after).await?;
+                    let Some(last) = page.last() else {
+                        return list.finish();
+                    };
+                    after.clone_from(&last.email);
+                    if list.write(&page, cells)?.is_break() {
+                        return list.finish();
+                    }
+                }
             }
             User::Invite { email } => {
                 let issuer = context.issuer(&store).await?;
@@ -131,7 +152,11 @@ impl User {
                     format!("Set the password of {}", user.email),
                 ))
             }
-            User::Delete { email } => {
+            User::Delete {
+                email,
+                confirmation,
+            } => {
+                confirmation.ask(&format!("This deletes the user {email}."))?;
                 user::delete(&store, operator.may(UsersWrite)?, &email).await?;
                 Ok(Output::done(format!("Deleted the user {email}")))
             }

@@ -277,6 +277,23 @@ impl ClockWatch {
         expiry <= self.past()
     }
 
+    /// What is wrong with the clocks, in English: what `/readyz` warns of.
+    pub fn problems(&self, now: Timestamp) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.differs() {
+            let millis = self.difference();
+            problems.push(format!("the clock of the database server is {millis} ms ahead of this machine's; synchronize both with NTP"));
+        }
+        problems.extend(self.behind(now));
+        if self.is_paused() {
+            problems.push(
+                "the clocks disagree: nothing is purged and no signing key is rotated by age until they agree for ten minutes"
+                    .to_owned(),
+            );
+        }
+        problems
+    }
+
     /// Whether purging and rotation by age are paused.
     pub fn is_paused(&self) -> bool {
         self.paused.load(Ordering::Relaxed)

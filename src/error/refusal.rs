@@ -35,6 +35,7 @@ refusals! {
     // Fields of forms in the portal.
     cross_site_form() = AccessDenied, "This form was submitted from another site";
     invalid_duration(detail: &str) = InvalidRequest, "{detail}";
+    invalid_date() = InvalidRequest, "This is not a date";
     invalid_integer(name: &str) = InvalidRequest, "{name} is not a number";
     invalid_scope(detail: &str) = InvalidScope, "{detail}";
 

@@ -21,7 +21,7 @@ pub(super) async fn healthz() -> HandlerResult {
 /// revoked, and with a wrong clock of the database server no node at all would be ready.
 pub(super) async fn readyz(api: ApiRequest) -> HandlerResult {
     check_ready(&api.server, api.now()).await?;
-    let warnings = warnings(&api.server, api.now());
+    let warnings = api.server.clock.problems(api.now());
     let body = if warnings.is_empty() {
         json!({"status": "ready"})
     } else {
@@ -52,22 +52,4 @@ async fn check_ready(server: &AuthorizationServer, now: Timestamp) -> Result<(),
         signing_key.map_err(no_signing_key)?;
     }
     Ok(())
-}
-
-fn warnings(server: &AuthorizationServer, now: Timestamp) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if server.clock.differs() {
-        let millis = server.clock.difference();
-        warnings.push(format!("the clock of the database server is {millis} ms ahead of this machine's; synchronize both with NTP"));
-    }
-    if let Some(behind) = server.clock.behind(now) {
-        warnings.push(behind);
-    }
-    if server.clock.is_paused() {
-        warnings.push(
-            "the clocks disagree: nothing is purged and no signing key is rotated by age until they agree for ten minutes"
-                .into(),
-        );
-    }
-    warnings
 }

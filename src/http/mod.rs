@@ -13,6 +13,7 @@ use actix_web::{HttpRequest, Resource, Route, web};
 mod api_keys;
 pub mod context;
 mod documents;
+pub mod download;
 mod dpop;
 pub mod error;
 pub mod extract;

@@ -3,7 +3,7 @@
 
 use super::management::{
     Changed, Created, Page, Paging, Rotation, accounts, audit, clients, keys, registration_tokens,
-    resources, secrets, signing_keys, tokens, traffic, trust_rules, users,
+    resources, secrets, signing_keys, status, tokens, traffic, trust_rules, users,
 };
 use super::oauth::SIGNED_INTROSPECTION;
 use super::operation::Operation as Op;
@@ -14,6 +14,7 @@ use crate::manage::registration_token::RegistrationTokenView;
 use crate::manage::resource_server::ResourceServerView;
 use crate::manage::rights::Right;
 use crate::manage::signing_key::SigningKeyView;
+use crate::manage::status::Status;
 use crate::manage::token::{Inspection, TokenView};
 use crate::manage::traffic::Traffic;
 use crate::manage::trust_rule::{TrustRuleView, TrustTest};
@@ -270,6 +271,14 @@ fn management_of_accounts_and_users() -> Vec<Op> {
         .returns_empty(204, "Deleted")
         .requires(Right::UsersWrite),
         Op::get(
+            "/api/v1/status",
+            "showStatus",
+            "Show the status of the installation",
+            status::show,
+        )
+        .returns::<Status>(200, "Nodes, database, signing keys, background jobs, and problems")
+        .requires(Right::StatusRead),
+        Op::get(
             "/api/v1/audit",
             "listAudit",
             "List audit entries",
@@ -277,6 +286,31 @@ fn management_of_accounts_and_users() -> Vec<Op> {
         )
         .query::<audit::ListAuditQuery>()
         .returns::<Page<AuditEntry>>(200, "Audit entries, newest first")
+        .note(
+            "With several conditions, a page may have fewer items than limit, or none, and a next_cursor \
+             all the same: read on until it is null.",
+        )
+        .requires(Right::AuditRead),
+        Op::get(
+            "/api/v1/audit/export",
+            "exportAudit",
+            "Export audit entries as CSV or JSON Lines",
+            audit::export,
+        )
+        .query::<audit::ExportAuditQuery>()
+        .returns_as::<String>(
+            200,
+            "Audit entries, newest first, as a stream: all members of listAudit's items, in the same order",
+            "text/csv",
+        )
+        .returns_as::<AuditEntry>(
+            200,
+            "Audit entries, newest first, as a stream: an object on each line",
+            "application/jsonl",
+        )
+        .note(
+            "If the connection ends without the last chunk, the export is incomplete.",
+        )
         .requires(Right::AuditRead),
     ]
 }

@@ -9,6 +9,7 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::MissedTickBehavior;
 
 use super::election::Election;
+use super::node_report::JobReports;
 use crate::clock::{self, Timestamp};
 use crate::error::Error;
 use crate::metrics::{JobOutcome, Metrics};
@@ -66,31 +67,39 @@ pub(super) async fn run(
     jobs: Vec<Job>,
     election: Option<Arc<Election>>,
     server: Arc<AuthorizationServer>,
+    reports: Arc<JobReports>,
 ) {
     let is_leader = move || {
         election
             .as_ref()
             .is_none_or(|election| election.is_leader(clock::since_boot()))
     };
-    supervise(jobs, is_leader, server.usage.metrics.clone()).await;
+    let log = RunLog {
+        metrics: server.usage.metrics.clone(),
+        reports,
+    };
+    supervise(jobs, is_leader, log).await;
+}
+
+/// Where the outcomes of runs are recorded.
+#[derive(Clone)]
+struct RunLog {
+    metrics: Arc<Metrics>,
+    reports: Arc<JobReports>,
 }
 
 async fn supervise(
     jobs: Vec<Job>,
     is_leader: impl Fn() -> bool + Clone + Send + Sync + 'static,
-    metrics: Arc<Metrics>,
+    log: RunLog,
 ) {
     let mut tasks = JoinSet::new();
     let mut running: HashMap<Id, Arc<Job>> = HashMap::new();
     for job in jobs {
-        metrics.add_job(job.name, job.period);
+        log.metrics.add_job(job.name, job.period);
+        log.reports.add(job.name, job.period);
         let job = Arc::new(job);
-        let task = run_job(
-            job.clone(),
-            Duration::ZERO,
-            is_leader.clone(),
-            metrics.clone(),
-        );
+        let task = run_job(job.clone(), Duration::ZERO, is_leader.clone(), log.clone());
         running.insert(tasks.spawn(task).id(), job);
     }
     while let Some(ended) = tasks.join_next_with_id().await {
@@ -106,19 +115,16 @@ async fn supervise(
             error = reason,
             "background job stopped: restarting it"
         );
-        metrics.count_job(job.name, JobOutcome::Panic);
+        log.metrics.count_job(job.name, JobOutcome::Panic);
+        log.reports.failed(job.name, &reason, Timestamp::now());
         let delay = RESTART_DELAY + job.period;
-        let task = run_job(job.clone(), delay, is_leader.clone(), metrics.clone());
+        let task = run_job(job.clone(), delay, is_leader.clone(), log.clone());
         running.insert(tasks.spawn(task).id(), job);
     }
 }
 
-async fn run_job(
-    job: Arc<Job>,
-    delay: Duration,
-    is_leader: impl Fn() -> bool,
-    metrics: Arc<Metrics>,
-) {
+async fn run_job(job: Arc<Job>, delay: Duration, is_leader: impl Fn() -> bool, log: RunLog) {
+    let RunLog { metrics, reports } = log;
     tokio::time::sleep(delay).await;
     let mut ticks = tokio::time::interval(job.period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -127,12 +133,15 @@ async fn run_job(
         ticks.tick().await;
         if job.on == RunOn::Leader && !is_leader() {
             metrics.clear_job_success(job.name);
+            reports.left(job.name);
             continue;
         }
         match (job.run)().await {
             Ok(()) => {
                 metrics.count_job(job.name, JobOutcome::Success);
-                metrics.set_job_success(job.name, Timestamp::now());
+                let now = Timestamp::now();
+                metrics.set_job_success(job.name, now);
+                reports.succeeded(job.name, now);
                 if let Some(count) = failures.end() {
                     tracing::info!(
                         job = job.name,
@@ -143,6 +152,7 @@ async fn run_job(
             }
             Err(error) => {
                 metrics.count_job(job.name, JobOutcome::Failure);
+                reports.failed(job.name, error.reason(), Timestamp::now());
                 if let Some(count) = failures.add() {
                     tracing::warn!(
                         job = job.name,
@@ -218,7 +228,11 @@ mod tests {
         let metrics = Arc::new(Metrics::default());
         let leader = leader.clone();
         let is_leader = move || leader.load(Ordering::Relaxed);
-        let supervised = supervise(jobs, is_leader, metrics.clone());
+        let log = RunLog {
+            metrics: metrics.clone(),
+            reports: Arc::default(),
+        };
+        let supervised = supervise(jobs, is_leader, log);
         let _ = tokio::time::timeout(Duration::from_secs(seconds), supervised).await;
         metrics
     }

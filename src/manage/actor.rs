@@ -8,8 +8,8 @@ use super::idempotency::IdempotencyKey;
 pub use super::rights::{
     AccountsRead, AccountsWrite, AuditRead, ClientsRead, ClientsWrite, KeysRead, KeysWrite,
     RegistrationRead, RegistrationWrite, ResourcesRead, ResourcesWrite, RightType, SigningKeysRead,
-    SigningKeysWrite, TokensRead, TokensRevoke, TrustRulesRead, TrustRulesWrite, UsersRead,
-    UsersWrite,
+    SigningKeysWrite, StatusRead, TokensRead, TokensRevoke, TrustRulesRead, TrustRulesWrite,
+    UsersRead, UsersWrite,
 };
 use super::rights::{Right, Rights};
 use crate::clock::Timestamp;

@@ -11,12 +11,20 @@ use crate::error::Error;
 use crate::store::Store;
 use crate::store::api_key;
 use crate::store::audit;
-pub use crate::store::audit::{Action, AuditEntry, AuditFilter};
+pub use crate::store::audit::{Action, AuditEntry, AuditFilter, AuditPage};
+
+mod export;
+mod names;
+
+pub use export::{Export, ExportFormat};
+pub use names::{Names, names};
 
 /// The maximum length of a condition, in bytes. No stored value is longer.
 const MAX_CONDITION_LENGTH: usize = 600;
 
-/// The newest entries that the actor can see and that match the filter, newest first.
+/// A page of the entries that the actor can see and that match the filter, newest first: at most
+/// `limit`. A page of a filter with several conditions may have fewer entries, or none, and a next
+/// page all the same.
 ///
 /// # Errors
 /// `not_found` for an account that the actor cannot see; `invalid_request` for a condition that no entry
@@ -25,8 +33,8 @@ pub async fn list(
     store: &Arc<Store>,
     permit: Permit<AuditRead>,
     filter: AuditFilter,
-    limit: i64,
-) -> Result<Vec<AuditEntry>, Error> {
+    limit: usize,
+) -> Result<AuditPage, Error> {
     check_filter(&filter)?;
     let own_account = permit.account().map(str::to_owned);
     store
@@ -46,6 +54,7 @@ fn check_filter(filter: &AuditFilter) -> Result<(), Error> {
         &filter.target,
         &filter.action,
         &filter.actor,
+        &filter.request_id,
         &filter.before,
     ];
     // Postgres takes no NUL in a text.
@@ -54,6 +63,25 @@ fn check_filter(filter: &AuditFilter) -> Result<(), Error> {
         return Err(invalid("A condition is too long, or contains a NUL"));
     }
     Ok(())
+}
+
+/// The target of a filter, as people type it. Of the first characters of a key or secret, as lists show them, that
+/// is the id.
+pub fn typed_target(text: &str) -> String {
+    let mut parts = text.split('_');
+    match (parts.next(), parts.next()) {
+        (Some(prefix), Some(id)) if prefix.len() == 3 && prefix.starts_with("kw") => id.to_owned(),
+        _ => text.to_owned(),
+    }
+}
+
+/// The actor of a filter, as people type it. Users are found by their email address.
+pub fn typed_actor(text: &str) -> String {
+    if text.contains('@') && !text.contains(' ') {
+        format!("user {}", text.to_lowercase())
+    } else {
+        text.to_owned()
+    }
 }
 
 /// A failure of a client.
@@ -115,6 +143,30 @@ mod tests {
         ];
         for (filter, valid) in cases {
             assert_eq!(check_filter(&filter).is_ok(), valid, "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn keys_and_secrets_are_found_by_their_first_characters() {
+        for (typed, target) in [
+            ("kwk_0123456789abcdef_", "0123456789abcdef"),
+            ("kws_0123456789abcdef", "0123456789abcdef"),
+            ("0123456789abcdef", "0123456789abcdef"),
+            ("https://orders.example/", "https://orders.example/"),
+            ("a_name_with_underscores", "a_name_with_underscores"),
+        ] {
+            assert_eq!(typed_target(typed), target, "{typed}");
+        }
+    }
+
+    #[test]
+    fn users_are_found_by_their_email_address() {
+        for (typed, actor) in [
+            ("Ada@acme.example", "user ada@acme.example"),
+            ("user ada@acme.example", "user ada@acme.example"),
+            ("command line", "command line"),
+        ] {
+            assert_eq!(typed_actor(typed), actor, "{typed}");
         }
     }
 }

@@ -30,6 +30,7 @@ pub mod secret;
 pub mod session;
 pub mod sign_in;
 pub mod signing_key;
+pub mod status;
 pub mod token;
 pub mod traffic;
 pub mod trust_preset;

@@ -68,8 +68,12 @@ pub struct NewResourceServer {
 }
 
 /// Changes of a resource server.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ResourceServerChanges {
+    /// The display name, if it changes.
+    pub name: Option<String>,
+    /// The scope tokens that the resource server understands, if they change.
+    pub scope: Option<Scope>,
     /// The `typ` header of tokens for the resource server, if it changes.
     pub token_typ: Option<TokenTyp>,
     /// The algorithm that signs tokens for the resource server, if it changes.
@@ -170,30 +174,41 @@ fn check_scope(scope: &Scope) -> Result<(), Error> {
     Err(refusal::resource_server_right(right).field("scope"))
 }
 
-/// Changes the format of tokens for a resource server, from the next token on. An algorithm for which
-/// there is no key yet is used as soon as its first key may sign.
+/// Changes a resource server. A new format of its tokens applies from the next token on; an algorithm
+/// for which there is no key yet is used as soon as its first key may sign. Clients keep scope tokens
+/// that the resource server no longer describes.
 ///
 /// # Errors
-/// `not_found`.
+/// `not_found`; `invalid_request` for an unusable name; `invalid_scope` for a scope with rights over
+/// Keyward.
 pub async fn update(
     store: &Arc<Store>,
     permit: Permit<ResourcesWrite>,
     identifier: &str,
     changes: ResourceServerChanges,
 ) -> Result<ResourceServer, Error> {
+    if let Some(name) = &changes.name {
+        check_name(name)?;
+    }
+    if let Some(scope) = &changes.scope {
+        check_scope(scope)?;
+    }
     let identifier = identifier.to_owned();
     store
         .write(permit.now(), move |transaction| {
             let found = resource_server::find(transaction.database(), &identifier)?;
             let server = found.ok_or_else(|| not_found("resource server", &identifier))?;
+            let changes = changes.clone();
             let server = ResourceServer {
+                name: changes.name.unwrap_or(server.name),
+                scope: changes.scope.unwrap_or(server.scope),
                 token_typ: changes.token_typ.unwrap_or(server.token_typ),
                 signing_algorithm: changes
                     .signing_algorithm
                     .unwrap_or(server.signing_algorithm),
                 ..server
             };
-            resource_server::set_token_format(transaction, &server)?;
+            resource_server::update(transaction, &server)?;
             permit.audit(transaction, Action::ResourceUpdate, None, &identifier)?;
             Ok(server)
         })

@@ -69,6 +69,9 @@ pub enum Right {
     /// Read the audit log.
     #[strum(serialize = "keyward:audit:read")]
     AuditRead,
+    /// Read the status of the installation: nodes, database, keys, background jobs.
+    #[strum(serialize = "keyward:status:read")]
+    StatusRead,
     /// Act on all accounts instead of one.
     #[strum(serialize = "keyward:operator")]
     Operator,
@@ -91,6 +94,7 @@ impl Right {
                 | Right::ResourcesWrite
                 | Right::SigningKeysRead
                 | Right::SigningKeysWrite
+                | Right::StatusRead
                 | Right::Operator
         )
     }
@@ -240,6 +244,7 @@ right_types! {
     TokensRead
     TokensRevoke
     AuditRead
+    StatusRead
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Users: the people who sign in to the portal, in an account or as operators.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -12,6 +13,7 @@ use crate::crypto::password::Password;
 pub use crate::crypto::password::Passwords;
 use crate::error::{Error, refusal};
 use crate::secret::SecretString;
+use crate::store::account::find_names;
 use crate::store::audit::Action;
 use crate::store::invitation::{self, Invitation};
 pub use crate::store::user::Role;
@@ -26,6 +28,8 @@ pub struct UserView {
     pub email: String,
     pub role: Role,
     pub account: Option<String>,
+    /// The name of the account.
+    pub account_name: Option<String>,
     pub has_password: bool,
     pub has_second_factor: bool,
     /// When the link with which the user can set a password expires.
@@ -34,8 +38,9 @@ pub struct UserView {
 }
 
 impl UserView {
-    fn new(user: User, invitation: Option<&Invitation>) -> Self {
+    fn new(user: User, account_name: Option<String>, invitation: Option<&Invitation>) -> Self {
         UserView {
+            account_name,
             id: user.id,
             email: user.email,
             role: user.role,
@@ -104,7 +109,8 @@ pub async fn create(
                 user.account_id.as_deref(),
                 &user.email,
             )?;
-            Ok(UserView::new(user, None))
+            let account_name = account_name(transaction.database(), &user)?;
+            Ok(UserView::new(user, account_name, None))
         })
         .await
 }
@@ -133,7 +139,17 @@ pub(crate) fn insert_operator(
     permit.audit(transaction, Action::UserCreate, None, &user.email)
 }
 
-/// The users that the actor can see.
+/// The name of the user's account.
+fn account_name(database: &mut Database, user: &User) -> Result<Option<String>, Error> {
+    let id: Vec<String> = user.account_id.iter().cloned().collect();
+    let names = find_names(database, &id)?;
+    Ok(names.into_iter().next().map(|(_, name)| name))
+}
+
+/// How many users are read at a time.
+const PAGE: i64 = 1000;
+
+/// The users that the actor can see, by e-mail address.
 ///
 /// # Errors
 /// `temporarily_unavailable` if the database cannot be reached.
@@ -141,17 +157,15 @@ pub async fn list(store: &Arc<Store>, permit: Permit<UsersRead>) -> Result<Vec<U
     let account = permit.account().map(str::to_owned);
     store
         .report(account.as_deref(), move |database| {
-            let invitations = invitation::list(database)?;
-            let view = |user: User| {
-                let invited = invitations
-                    .iter()
-                    .find(|invitation| invitation.user_id == user.id);
-                UserView::new(user, invited)
-            };
-            Ok(user::list(database, permit.account())?
-                .into_iter()
-                .map(view)
-                .collect())
+            let mut users: Vec<UserView> = Vec::new();
+            loop {
+                let after = users.last().map(|user| user.email.as_str());
+                let page = user::search(database, permit.account(), None, after, PAGE)?;
+                if page.is_empty() {
+                    return Ok(users);
+                }
+                users.extend(views(database, page)?);
+            }
         })
         .await
 }
@@ -180,17 +194,22 @@ pub async fn search(
         .report(account.as_deref(), move |database| {
             let account = permit.account();
             let users = user::search(database, account, text.as_deref(), after.as_deref(), limit)?;
-            let ids: Vec<&str> = users.iter().map(|user| user.id.as_str()).collect();
-            let invitations = invitation::of_users(database, &ids)?;
-            let view = |user: User| {
-                let invited = invitations
-                    .iter()
-                    .find(|invitation| invitation.user_id == user.id);
-                UserView::new(user, invited)
-            };
-            Ok(users.into_iter().map(view).collect())
+            views(database, users)
         })
         .await
+}
+
+/// A page of the users that the actor can see, by e-mail address, after the address `after`. The page
+/// after the last one is empty.
+///
+/// # Errors
+/// `temporarily_unavailable` if the database cannot be reached.
+pub async fn list_page(
+    store: &Arc<Store>,
+    permit: Permit<UsersRead>,
+    after: &str,
+) -> Result<Vec<UserView>, Error> {
+    search(store, permit, None, Some(after.to_owned()), PAGE).await
 }
 
 /// The user with this id.
@@ -209,10 +228,31 @@ pub async fn show(
             let visible = user
                 .filter(|user| permit.can_access(user.account_id.as_deref().unwrap_or_default()));
             let user = visible.ok_or_else(refusal::user_unknown)?;
-            let invited = invitation::find_of_user(database, &user.id)?;
-            Ok(UserView::new(user, invited.as_ref()))
+            let views = views(database, vec![user])?;
+            views.into_iter().next().ok_or_else(refusal::user_unknown)
         })
         .await
+}
+
+/// The users with the names of their accounts and their invitations.
+fn views(database: &mut Database, users: Vec<User>) -> Result<Vec<UserView>, Error> {
+    let user_ids: Vec<String> = users.iter().map(|user| user.id.clone()).collect();
+    let account_ids: BTreeSet<String> = users
+        .iter()
+        .filter_map(|user| user.account_id.clone())
+        .collect();
+    let account_ids: Vec<String> = account_ids.into_iter().collect();
+    let names: BTreeMap<String, String> = find_names(database, &account_ids)?.into_iter().collect();
+    let invitations: BTreeMap<String, Invitation> = invitation::find_of_users(database, &user_ids)?
+        .into_iter()
+        .map(|invitation| (invitation.user_id.clone(), invitation))
+        .collect();
+    let view = |user: User| {
+        let name = user.account_id.as_ref().and_then(|id| names.get(id));
+        let invitation = invitations.get(&user.id);
+        UserView::new(user, name.cloned(), invitation)
+    };
+    Ok(users.into_iter().map(view).collect())
 }
 
 /// A new password, checked for strength. The user's address and the issuer count as easy to guess.
@@ -317,7 +357,8 @@ async fn update(
             user::update(transaction, &user)?;
             permit.audit(transaction, action, user.account_id.as_deref(), &user.email)?;
             let invited = invitation::find_of_user(transaction.database(), &user.id)?;
-            Ok(UserView::new(user, invited.as_ref()))
+            let account_name = account_name(transaction.database(), &user)?;
+            Ok(UserView::new(user, account_name, invited.as_ref()))
         })
         .await
 }

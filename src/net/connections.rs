@@ -400,6 +400,13 @@ impl Activity {
         self.requests.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// Called when a request whose response takes long has got a further part of it: the limit of a
+    /// request's duration begins again.
+    pub fn make_progress(&self) {
+        self.changed_at
+            .store(self.connections.millis(Instant::now()), Ordering::Relaxed);
+    }
+
     /// Called when the response to a request was handed over completely, or abandoned.
     pub fn end_request(&self) {
         self.changed_at

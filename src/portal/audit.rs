@@ -1,22 +1,30 @@
 //! The audit log: who did what, with filters, and the localized reasons of failed authentications.
 
-use actix_web::HttpResponse;
+use actix_web::{HttpRequest, HttpResponse};
 use fluent_bundle::FluentValue;
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 
 use super::components::{Field, empty, table};
+use super::form::Form;
 use super::language::{argument, message_id};
 use super::page::{NavItem, PageHeader, user_page};
 use super::page_error::PageError;
 use super::session_extractor::CurrentUser;
-use crate::clock::Timestamp;
+use crate::clock::{DateOrTime, Timestamp};
+use crate::error::{Code, Error, refusal};
+use crate::http::download;
 use crate::manage::account;
-use crate::manage::actor::{AccountsRead, AuditRead};
-use crate::manage::audit::{self, Action, AuditEntry, AuditFilter};
+use crate::manage::actor::{AccountsRead, AuditRead, ResourcesWrite, SigningKeysRead, UsersRead};
+use crate::manage::audit::{
+    self, Action, AuditEntry, AuditFilter, AuditPage, Export, ExportFormat, Names,
+};
 
 /// The number of entries on a page.
 const PAGE_SIZE: usize = 50;
+
+/// How many accounts a selection has at most.
+const MAX_CHOICES: usize = 100;
 
 /// The message for an action.
 pub fn action_message(action: &str) -> String {
@@ -65,85 +73,148 @@ pub fn reason_text(
     }
 }
 
+/// The names of the fields of the filter, which are also the parameters of the query.
+const FIELDS: [&str; 7] = [
+    "account",
+    "action",
+    "actor",
+    "target",
+    "request_id",
+    "since",
+    "until",
+];
+
 /// The filter that the query holds, as it was typed.
-struct AuditQuery {
-    account: Option<String>,
-    action: Option<String>,
-    target: Option<String>,
-    actor: Option<String>,
-}
+struct AuditQuery(Form);
 
 impl AuditQuery {
     fn parse(user: &CurrentUser) -> Self {
-        AuditQuery {
-            account: user.query("account"),
-            action: user.query("action"),
-            target: user.query("target"),
-            actor: user.query("actor"),
-        }
+        let typed = FIELDS.map(|name| (name, user.query(name).unwrap_or_default()));
+        let typed = typed
+            .each_ref()
+            .map(|(name, value)| (*name, value.as_str()));
+        AuditQuery(Form::filled(&typed))
+    }
+
+    fn get(&self, name: &str) -> &str {
+        self.0.get(name)
+    }
+
+    fn typed(&self, name: &str) -> Option<String> {
+        self.0.optional(name)
     }
 
     /// The filter, for entries older than `before`.
-    fn filter(&self, user: &CurrentUser, before: Option<String>) -> AuditFilter {
-        AuditFilter {
-            account_id: self.account.clone().filter(|_| user.is_operator()),
-            action: self.action.clone(),
-            target: self.target.as_deref().map(target_filter),
-            actor: self.actor.as_deref().map(actor_filter),
+    ///
+    /// # Errors
+    /// `invalid_request` for a text that is no date.
+    fn filter(&self, user: &CurrentUser, before: Option<String>) -> Result<AuditFilter, Error> {
+        let date = |name: &str| {
+            let parsed = self.typed(name).map(|text| text.parse::<DateOrTime>());
+            parsed
+                .transpose()
+                .map_err(|_| refusal::invalid_date().field(name))
+        };
+        Ok(AuditFilter {
+            account_id: self.typed("account").filter(|_| user.is_operator()),
+            action: self.typed("action"),
+            target: self.typed("target").as_deref().map(audit::typed_target),
+            actor: self.typed("actor").as_deref().map(audit::typed_actor),
+            request_id: self.typed("request_id"),
+            since: date("since")?.map(DateOrTime::start),
+            until: date("until")?.map(DateOrTime::end),
             before,
-        }
+        })
     }
 
-    /// The link to the entries older than `before`, with the same filter.
-    fn older_link(&self, user: &CurrentUser, before: &str) -> String {
+    /// The link to a page with the same filter and one more parameter.
+    fn link(&self, user: &CurrentUser, path: &str, name: &str, value: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        for (name, value) in [
-            ("account", &self.account),
-            ("action", &self.action),
-            ("target", &self.target),
-            ("actor", &self.actor),
-        ] {
-            if let Some(value) = value {
-                query.append_pair(name, value);
+        for field in FIELDS {
+            if let Some(typed) = self.typed(field) {
+                query.append_pair(field, &typed);
             }
         }
-        let query = query.append_pair("before", before).finish();
-        format!("{}?{query}", user.link("/audit"))
+        let query = query.append_pair(name, value).finish();
+        format!("{}?{query}", user.link(path))
     }
 }
 
 /// The audit log, filtered by the query.
 pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
+    let permit = user.may(AuditRead)?;
     let query = AuditQuery::parse(&user);
-    let filter = query.filter(&user, user.query("before"));
-    // One more than is shown tells whether there are older entries.
-    let limit = i64::try_from(PAGE_SIZE + 1).unwrap_or(i64::MAX);
-    let entries = audit::list(&user.server.store, user.may(AuditRead)?, filter, limit).await?;
-    let shown = &entries[..entries.len().min(PAGE_SIZE)];
-    let older = shown
-        .last()
-        .filter(|_| entries.len() > PAGE_SIZE)
-        .map(|last| query.older_link(&user, &last.id));
-    let content = html! {
-        (filter_form(&user, &query).await?)
-        @if shown.is_empty() { (empty(&user.t("audit-none"), &user.t("audit-none-text"), None)) }
-        @else { (rows(&user, shown)) }
-        @if let Some(older) = older { p { a href=(older) { (user.t("older")) } } }
+    let store = &user.server.store;
+    let page = match query.filter(&user, user.query("before")) {
+        Ok(filter) => audit::list(store, permit.clone(), filter, PAGE_SIZE).await,
+        Err(error) => Err(error),
     };
-    Ok(user_page(
-        &user,
-        NavItem::Audit,
-        PageHeader::titled(user.t("menu-audit")),
-        content,
-    ))
+    let (page, error) = match page {
+        Ok(page) => (Some(page), None),
+        // The account that was typed.
+        Err(error) if error.code() == Code::NotFound => (None, Some(error.field("account"))),
+        Err(error) if error.code() == Code::InvalidRequest => (None, Some(error)),
+        Err(error) => return Err(error.into()),
+    };
+    let found = match &page {
+        Some(page) => found(&user, &query, page).await?,
+        None => html! {},
+    };
+    let content = html! {
+        (filter_form(&user, &query, error.as_ref()).await?)
+        (found)
+    };
+    let header = PageHeader {
+        error: error.as_ref(),
+        ..PageHeader::titled(user.t("menu-audit"))
+    };
+    Ok(user_page(&user, NavItem::Audit, header, content))
 }
 
-async fn filter_form(user: &CurrentUser, query: &AuditQuery) -> Result<Markup, PageError> {
-    let mut accounts = vec![(String::new(), user.t("all-accounts"))];
-    if user.is_operator() {
-        let all = account::list(&user.server.store, user.may(AccountsRead)?).await?;
-        accounts.extend(all.into_iter().map(|account| (account.id, account.name)));
-    }
+/// The entries of a page, with the links to the next page and to the exports.
+async fn found(
+    user: &CurrentUser,
+    query: &AuditQuery,
+    page: &AuditPage,
+) -> Result<Markup, PageError> {
+    let entries = &page.entries;
+    let names = audit::names(&user.server.store, user.may(AuditRead)?, entries).await?;
+    let older = page
+        .next
+        .as_deref()
+        .map(|next| query.link(user, "/audit", "before", next));
+    let export =
+        |format: ExportFormat| query.link(user, "/audit/export", "format", format.as_str());
+    Ok(html! {
+        @if !entries.is_empty() { (rows(user, entries, &names)) }
+        @else if older.is_some() { p { (user.t("audit-none-yet")) } }
+        @else { (empty(&user.t("audit-none"), &user.t("audit-none-text"), None)) }
+        @if let Some(older) = &older { p { a href=(older) { (user.t("older")) } } }
+        @if !entries.is_empty() || older.is_some() {
+            p.buttons {
+                a.button.small href=(export(ExportFormat::Csv)) download { (user.t("audit-export-csv")) }
+                a.button.small href=(export(ExportFormat::JsonLines)) download { (user.t("audit-export-jsonl")) }
+            }
+        }
+    })
+}
+
+/// The entries that match the filter, as a file.
+pub async fn export(user: CurrentUser, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    let permit = user.may(AuditRead)?;
+    let query = AuditQuery::parse(&user);
+    let filter = query.filter(&user, None)?;
+    let format = ExportFormat::parse(&user.query("format").unwrap_or_default())?;
+    let export = Export::new(&user.server.store, permit, filter, format);
+    Ok(download::audit(&request, export).await?)
+}
+
+async fn filter_form(
+    user: &CurrentUser,
+    query: &AuditQuery,
+    error: Option<&Error>,
+) -> Result<Markup, PageError> {
+    let field = |name| Field::new(user, name, error).filter();
     let mut actions = vec![(String::new(), user.t("all-actions"))];
     actions.extend(
         Action::ALL
@@ -151,41 +222,45 @@ async fn filter_form(user: &CurrentUser, query: &AuditQuery) -> Result<Markup, P
             .map(|action| action.as_str())
             .map(|action| (action.to_owned(), user.t(&action_message(action)))),
     );
-    let account = query.account.as_deref().unwrap_or_default();
-    let action = query.action.as_deref().unwrap_or_default();
-    let actor = query.actor.as_deref().unwrap_or_default();
-    let target = query.target.as_deref().unwrap_or_default();
+    let account = if user.is_operator() {
+        Some(account_field(user, query, error).await?)
+    } else {
+        None
+    };
     Ok(html! {
         form.filter method="get" action=(user.link("/audit")) {
-            @if user.is_operator() { (Field::new(user, "account", None).filter().select(&accounts, account)) }
-            (Field::new(user, "action", None).filter().select(&actions, action))
-            (Field::new(user, "actor", None).filter().input("text", actor))
-            (Field::new(user, "target", None).filter().input("text", target))
+            @if let Some(account) = account { (account) }
+            (field("action").select(&actions, query.get("action")))
+            (field("actor").input("text", query.get("actor")))
+            (field("target").input("text", query.get("target")))
+            (field("request_id").input("text", query.get("request_id")))
+            (field("since").input("date", query.get("since")))
+            (field("until").input("date", query.get("until")))
             button { (user.t("filter")) }
         }
     })
 }
 
-/// The target to search for. Of the first characters of a key or secret, as lists show them, that
-/// is the id.
-fn target_filter(text: &str) -> String {
-    let mut parts = text.split('_');
-    match (parts.next(), parts.next()) {
-        (Some(prefix), Some(id)) if prefix.len() == 3 && prefix.starts_with("kw") => id.to_owned(),
-        _ => text.to_owned(),
-    }
+/// The field for the account: a selection, or a text if there are too many accounts to select from.
+async fn account_field(
+    user: &CurrentUser,
+    query: &AuditQuery,
+    error: Option<&Error>,
+) -> Result<Markup, PageError> {
+    let field = Field::new(user, "account", error).filter();
+    let permit = user.may(AccountsRead)?;
+    let all = account::if_few(&user.server.store, permit, MAX_CHOICES).await?;
+    Ok(match all {
+        Some(all) => {
+            let mut accounts = vec![(String::new(), user.t("all-accounts"))];
+            accounts.extend(all.into_iter().map(|account| (account.id, account.name)));
+            field.select(&accounts, query.get("account"))
+        }
+        None => field.input("text", query.get("account")),
+    })
 }
 
-/// The actor to search for. Users are found by their email address.
-fn actor_filter(text: &str) -> String {
-    if text.contains('@') && !text.contains(' ') {
-        format!("user {}", text.to_lowercase())
-    } else {
-        text.to_owned()
-    }
-}
-
-fn rows(user: &CurrentUser, entries: &[AuditEntry]) -> Markup {
+fn rows(user: &CurrentUser, entries: &[AuditEntry], names: &Names) -> Markup {
     let rows: Vec<Vec<Markup>> = entries
         .iter()
         .map(|entry| {
@@ -193,9 +268,10 @@ fn rows(user: &CurrentUser, entries: &[AuditEntry]) -> Markup {
             vec![
                 user.language.date_time(entry.happened_at),
                 html! { (if user.language.has_message(&message) { user.t(&message) } else { entry.action.clone() }) },
-                html! { (actor_name(user, &entry.actor)) },
-                html! { span.words { (entry.target) } @if entry.reason.is_some() { br; (failure_text(user, entry)) } (details(user, entry)) },
+                actor(user, &entry.actor, names),
+                html! { span.words { (target(user, entry, names)) } @if entry.reason.is_some() { br; (failure_text(user, entry)) } (details(user, entry)) },
                 html! { code.short { (entry.address.as_deref().unwrap_or("–")) } },
+                request_link(user, entry),
             ]
         })
         .collect();
@@ -208,9 +284,102 @@ fn rows(user: &CurrentUser, entries: &[AuditEntry]) -> Markup {
             "column-who",
             "column-target",
             "column-address",
+            "column-request",
         ],
         &rows,
     )
+}
+
+/// The first characters of the request id, as a link to all entries of the request.
+fn request_link(user: &CurrentUser, entry: &AuditEntry) -> Markup {
+    const SHOWN: usize = 8;
+    let Some(id) = entry.request_id.as_deref() else {
+        return html! { "–" };
+    };
+    let shown: String = id.chars().take(SHOWN).collect();
+    html! { a.short href={ (user.link("/audit")) "?request_id=" (id) } title=(id) { code { (shown) "…" } } }
+}
+
+/// An object with a name: a link to its page, with the id as a tooltip.
+fn link(user: &CurrentUser, path: &str, name: &str, id: &str) -> Markup {
+    html! { a href=(user.link(path)) title=(id) { (name) } }
+}
+
+/// A link to a client, by its name; the id if there is no such client any more.
+fn client_link(user: &CurrentUser, id: &str, names: &Names) -> Markup {
+    match names.clients.get(id) {
+        Some(name) => link(user, &format!("/applications/{id}"), name, id),
+        None => html! { (id) },
+    }
+}
+
+/// A link to an API key, a secret or a trust rule, if the id is that of one.
+fn part_link(user: &CurrentUser, id: &str, names: &Names) -> Option<Markup> {
+    let (page, kind, part) = [
+        ("keys", "api-key", names.api_keys.get(id)),
+        ("secrets", "client-secret", names.secrets.get(id)),
+        (
+            "trust-rules",
+            "detail-trust-rule",
+            names.trust_rules.get(id),
+        ),
+    ]
+    .into_iter()
+    .find_map(|(page, kind, part)| Some((page, kind, part?)))?;
+    let path = format!("/applications/{}/{page}", part.client_id);
+    let kind = user.t(kind);
+    let label = match &part.name {
+        Some(name) => format!("{kind} {name}"),
+        None => format!("{kind} {}…", id.chars().take(8).collect::<String>()),
+    };
+    Some(
+        html! { (link(user, &path, &label, id)) " · " (client_link(user, &part.client_id, names)) },
+    )
+}
+
+/// The target of an entry: by its name, with a link, if it exists and the user can open it.
+fn target(user: &CurrentUser, entry: &AuditEntry, names: &Names) -> Markup {
+    let id = entry.target.as_str();
+    if let Some(part) = part_link(user, id, names) {
+        return part;
+    }
+    if names.clients.contains_key(id) {
+        return client_link(user, id, names);
+    }
+    if let Some(name) = names.accounts.get(id) {
+        let path = format!("/applications?account={id}");
+        return link(user, &path, name, id);
+    }
+    if let Some(user_id) = names.users.get(id).filter(|_| user.can(UsersRead)) {
+        return link(user, &format!("/people/{user_id}"), id, id);
+    }
+    let object = entry.action.split_once('.').map(|(object, _)| object);
+    match object {
+        Some("signing_key") if user.can(SigningKeysRead) => link(user, "/signing-keys", id, id),
+        Some("resource") if user.can(ResourcesWrite) => link(user, "/resource-servers", id, id),
+        _ => {
+            let owner = entry.client_id.as_deref().filter(|owner| *owner != id);
+            html! {
+                (id)
+                @if let Some(owner) = owner { @if !id.is_empty() { " · " } (client_link(user, owner, names)) }
+            }
+        }
+    }
+}
+
+/// The actor of an entry: by its name, with a link, if it exists and the user can open it.
+fn actor(user: &CurrentUser, actor: &str, names: &Names) -> Markup {
+    let (kind, id) = actor.rsplit_once(' ').unwrap_or((actor, ""));
+    match kind {
+        "user" => match names.users.get(id).filter(|_| user.can(UsersRead)) {
+            Some(user_id) => {
+                html! { a href=(user.link(&format!("/people/{user_id}"))) { (actor_name(user, actor)) } }
+            }
+            None => actor_name(user, actor),
+        },
+        "client" if names.clients.contains_key(id) => client_link(user, id, names),
+        _ => part_link(user, id, names).unwrap_or_else(|| actor_name(user, actor)),
+    }
 }
 
 /// What an entry reports beyond its columns: of a token that a trust rule gave, the rule, the issuer
@@ -271,33 +440,4 @@ pub fn actor_name(user: &CurrentUser, actor: &str) -> Markup {
         _ => actor.to_owned(),
     };
     html! { (text) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_and_secrets_are_found_by_their_first_characters() {
-        for (typed, target) in [
-            ("kwk_0123456789abcdef_", "0123456789abcdef"),
-            ("kws_0123456789abcdef", "0123456789abcdef"),
-            ("0123456789abcdef", "0123456789abcdef"),
-            ("https://orders.example/", "https://orders.example/"),
-            ("a_name_with_underscores", "a_name_with_underscores"),
-        ] {
-            assert_eq!(target_filter(typed), target, "{typed}");
-        }
-    }
-
-    #[test]
-    fn users_are_found_by_their_email_address() {
-        for (typed, actor) in [
-            ("Ada@acme.example", "user ada@acme.example"),
-            ("user ada@acme.example", "user ada@acme.example"),
-            ("command line", "command line"),
-        ] {
-            assert_eq!(actor_filter(typed), actor, "{typed}");
-        }
-    }
 }

@@ -48,6 +48,7 @@ mod secrets;
 mod session_extractor;
 mod sign_in;
 mod signing_keys;
+mod status;
 mod trust_rule_form;
 mod trust_rules;
 mod user_agent;
@@ -319,7 +320,9 @@ fn pages(config: &mut web::ServiceConfig) {
                 post(signing_keys::retire),
             ],
         ))
-        .service(at("/audit", [get(audit::list)]));
+        .service(at("/status", [get(status::show)]))
+        .service(at("/audit", [get(audit::list)]))
+        .service(at("/audit/export", [get(audit::export)]));
     config.configure(assets::routes);
 }
 

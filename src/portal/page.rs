@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::http::error::LogError;
 use crate::manage::actor::{
     AccountsWrite, AuditRead, ClientsRead, KeysRead, RegistrationRead, ResourcesWrite,
-    SigningKeysRead, TokensRead, UsersRead,
+    SigningKeysRead, StatusRead, TokensRead, UsersRead,
 };
 
 /// An item of the menu.
@@ -30,6 +30,7 @@ pub enum NavItem {
     RegistrationTokens,
     SigningKeys,
     Audit,
+    Status,
     Profile,
 }
 
@@ -51,7 +52,11 @@ const MENU: [(&str, &[NavItem]); 4] = [
     ),
     (
         "menu-server",
-        &[NavItem::ResourceServers, NavItem::SigningKeys],
+        &[
+            NavItem::ResourceServers,
+            NavItem::SigningKeys,
+            NavItem::Status,
+        ],
     ),
 ];
 
@@ -68,6 +73,7 @@ impl NavItem {
             NavItem::RegistrationTokens => "/registration-tokens",
             NavItem::SigningKeys => "/signing-keys",
             NavItem::Audit => "/audit",
+            NavItem::Status => "/status",
             NavItem::Profile => "/profile",
         }
     }
@@ -84,6 +90,7 @@ impl NavItem {
             NavItem::RegistrationTokens => "menu-registration-tokens",
             NavItem::SigningKeys => "menu-signing-keys",
             NavItem::Audit => "menu-audit",
+            NavItem::Status => "menu-status",
             NavItem::Profile => "menu-profile",
         }
     }
@@ -105,6 +112,7 @@ impl NavItem {
             NavItem::RegistrationTokens => user.can(RegistrationRead),
             NavItem::SigningKeys => user.can(SigningKeysRead),
             NavItem::Audit => user.can(AuditRead),
+            NavItem::Status => user.can(StatusRead),
             NavItem::Profile => true,
         }
     }

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use maud::{Markup, html};
 
-use super::components::{self, Field, chips, clip, confirmation, copy, empty, hidden, table};
+use super::components::{self, Field, clip, confirmation, copy, empty, hidden, table};
 use super::form::Form;
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
@@ -172,26 +172,30 @@ fn queried_identifier(user: &CurrentUser) -> Result<String, Error> {
 pub async fn show_edit(user: CurrentUser) -> Result<HttpResponse, PageError> {
     user.may(ResourcesWrite)?;
     let server = find(&user, &queried_identifier(&user)?).await?;
-    let token_typ = server.token_typ.as_str();
-    let signing_alg = server.signing_alg.as_str();
-    Ok(edit_page(&user, &server, token_typ, signing_alg, None))
+    let values = Form::filled(&[
+        ("name", &server.name),
+        ("scope", server.scope.as_str()),
+        ("token-typ", server.token_typ.as_str()),
+        ("signing-alg", server.signing_alg.as_str()),
+    ]);
+    Ok(edit_page(&user, &server, &values, None))
 }
 
 fn edit_page(
     user: &CurrentUser,
     server: &ResourceServerView,
-    token_typ: &str,
-    signing_alg: &str,
+    submitted: &Form,
     error: Option<&Error>,
 ) -> HttpResponse {
     let content = html! {
         dl.facts.card {
             dt { (user.t("field-identifier")) } dd { code { (server.identifier) } }
-            dt { (user.t("field-scope")) } dd { (chips(user, server.scope.iter(), "nothing")) }
         }
         (components::form(user, "/resource-servers/edit", html! {
             (hidden("identifier", &server.identifier))
-            (token_format_fields(user, token_typ, signing_alg, error))
+            (Field::new(user, "name", error).input("text", submitted.get("name")))
+            (Field::new(user, "scope", error).optional().help("help-resource-scope").input("text", submitted.get("scope")))
+            (token_format_fields(user, submitted.get("token-typ"), submitted.get("signing-alg"), error))
             div.buttons {
                 button.primary { (user.t("save")) }
                 a.button href=(user.link("/resource-servers")) { (user.t("cancel")) }
@@ -213,6 +217,8 @@ pub async fn edit(
     let identifier = form.get("identifier");
     let updated = async {
         let changes = ResourceServerChanges {
+            name: Some(form.text("name").to_owned()),
+            scope: Some(form.scope("scope")?),
             token_typ: form.choice("token-typ")?,
             signing_algorithm: form.choice("signing-alg")?,
         };
@@ -223,10 +229,7 @@ pub async fn edit(
         Ok(_) => Ok(done(&user, "/resource-servers", "saved")),
         Err(error) => {
             let server = find(&user, identifier).await?;
-            let token_typ = form.text("token-typ");
-            let signing_alg = form.text("signing-alg");
-            let page = edit_page(&user, &server, token_typ, signing_alg, Some(&error));
-            Ok(page)
+            Ok(edit_page(&user, &server, &form, Some(&error)))
         }
     }
 }

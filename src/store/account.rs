@@ -194,6 +194,18 @@ pub fn find_all(database: &mut Database, ids: &[String]) -> Result<Vec<Account>,
         .load(database)?)
 }
 
+/// Up to `limit` accounts, by name.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn list_first(database: &mut Database, limit: i64) -> Result<Vec<Account>, StoreError> {
+    Ok(accounts::table
+        .order(accounts::name)
+        .limit(limit)
+        .select(Account::as_select())
+        .load(database)?)
+}
+
 /// The account that owns the clients of resource servers, if there is one.
 ///
 /// # Errors
@@ -208,6 +220,20 @@ fn of_kind(database: &mut Database, kind: AccountKind) -> Result<Option<Account>
         .select(Account::as_select())
         .first(database)
         .optional()?)
+}
+
+/// The ids and names of the accounts with these ids.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn find_names(
+    database: &mut Database,
+    ids: &[String],
+) -> Result<Vec<(String, String)>, StoreError> {
+    Ok(accounts::table
+        .filter(accounts::id.eq_any(ids))
+        .select((accounts::id, accounts::name))
+        .load(database)?)
 }
 
 /// Whether there is an account: a new database has none.

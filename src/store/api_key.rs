@@ -263,6 +263,32 @@ pub fn names(
     Ok(names)
 }
 
+/// The ids, clients and names of the API keys with these ids, recently revoked ones too.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn find_names(
+    database: &mut Database,
+    ids: &[String],
+) -> Result<Vec<(String, String, String)>, StoreError> {
+    let live = api_keys::table.filter(api_keys::id.eq_any(ids));
+    let mut names: Vec<(String, String, String)> = live
+        .select((api_keys::id, api_keys::client_id, api_keys::name))
+        .load(database)?;
+    let revoked = revoked_api_keys::table.filter(revoked_api_keys::id.eq_any(ids));
+    let columns = (
+        revoked_api_keys::id,
+        revoked_api_keys::client_id,
+        revoked_api_keys::name,
+    );
+    names.extend(
+        revoked
+            .select(columns)
+            .load::<(String, String, String)>(database)?,
+    );
+    Ok(names)
+}
+
 /// Revokes a key, if it exists, and records it among the recently revoked keys.
 ///
 /// # Errors

@@ -223,7 +223,16 @@ pub fn new_id(now: Timestamp) -> String {
         .to_string()
 }
 
-/// The conditions of a query of the audit log; an absent one matches every entry.
+/// The smallest entry id of this instant. Ids sort by time, so a range of instants is a range of ids,
+/// which every index of the table ends with.
+fn first_id_of(instant: Timestamp) -> String {
+    let millis = u64::try_from(instant.millis()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10])
+        .into_uuid()
+        .to_string()
+}
+
+/// A filter of the audit log; an absent condition matches every entry.
 #[derive(Clone, Debug, Default)]
 pub struct AuditFilter {
     /// The account that owns the target.
@@ -234,41 +243,184 @@ pub struct AuditFilter {
     pub action: Option<String>,
     /// The actor, in full.
     pub actor: Option<String>,
+    /// The id of the request that the entry was written for.
+    pub request_id: Option<String>,
+    /// Only entries of this instant or later.
+    pub since: Option<Timestamp>,
+    /// Only entries from before this instant.
+    pub until: Option<Timestamp>,
     /// Only entries older than the one with this id: the cursor of the next page.
     pub before: Option<String>,
 }
 
-/// The newest entries that match the filter, newest first.
+/// A page of the audit log.
+#[derive(Debug)]
+pub struct AuditPage {
+    /// The entries, newest first.
+    pub entries: Vec<AuditEntry>,
+    /// The cursor of the next page: [`AuditFilter::before`]. None on the last page.
+    pub next: Option<String>,
+}
+
+/// The conditions of a filter that compare a column with a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Conditions<'a> {
+    account_id: Option<&'a str>,
+    target: Option<&'a str>,
+    action: Option<&'a str>,
+    actor: Option<&'a str>,
+    request_id: Option<&'a str>,
+}
+
+impl<'a> Conditions<'a> {
+    fn of(filter: &'a AuditFilter) -> Self {
+        Conditions {
+            account_id: filter.account_id.as_deref(),
+            target: filter.target.as_deref(),
+            action: filter.action.as_deref(),
+            actor: filter.actor.as_deref(),
+            request_id: filter.request_id.as_deref(),
+        }
+    }
+
+    /// Those of the conditions that one index answers together, the most selective first.
+    fn indexed(self) -> Self {
+        let none = Conditions::default();
+        let Conditions {
+            account_id,
+            target,
+            action,
+            actor,
+            request_id,
+        } = self;
+        if request_id.is_some() {
+            return Conditions { request_id, ..none };
+        }
+        if target.is_some() {
+            return Conditions { target, ..none };
+        }
+        if actor.is_some() {
+            // audit_by_account_and_actor, audit_by_actor
+            return Conditions {
+                account_id,
+                actor,
+                ..none
+            };
+        }
+        // audit_by_account_and_action, audit_by_action, audit_by_account, or the primary key
+        Conditions {
+            account_id,
+            action,
+            ..none
+        }
+    }
+
+    /// The conditions that are not among `others`.
+    fn without(self, others: Self) -> Self {
+        let unless = |other: Option<&str>, own| if other.is_some() { None } else { own };
+        Conditions {
+            account_id: unless(others.account_id, self.account_id),
+            target: unless(others.target, self.target),
+            action: unless(others.action, self.action),
+            actor: unless(others.actor, self.actor),
+            request_id: unless(others.request_id, self.request_id),
+        }
+    }
+}
+
+type Query<'a> = audit::BoxedQuery<'a, <Database as diesel::Connection>::Backend>;
+
+/// The entries that satisfy the conditions, in the range of ids of the filter, newest first.
+fn matching<'a>(conditions: Conditions<'a>, filter: &'a AuditFilter) -> Query<'a> {
+    // Absent conditions are left out of the SQL: `column = $1 OR $2` would use no index.
+    let mut rows = audit::table.order(audit::id.desc()).into_boxed();
+    if let Some(account_id) = conditions.account_id {
+        rows = rows.filter(audit::account_id.eq(account_id));
+    }
+    if let Some(target) = conditions.target {
+        rows = rows.filter(audit::target.eq(target));
+    }
+    if let Some(action) = conditions.action {
+        rows = rows.filter(audit::action.eq(action));
+    }
+    if let Some(actor) = conditions.actor {
+        rows = rows.filter(audit::actor.eq(actor));
+    }
+    if let Some(request_id) = conditions.request_id {
+        rows = rows.filter(audit::request_id.eq(request_id));
+    }
+    if let Some(since) = filter.since {
+        rows = rows.filter(audit::id.ge(first_id_of(since)));
+    }
+    if let Some(until) = filter.until {
+        rows = rows.filter(audit::id.lt(first_id_of(until)));
+    }
+    if let Some(before) = &filter.before {
+        rows = rows.filter(audit::id.lt(before));
+    }
+    rows
+}
+
+/// The entries of `rows` that also satisfy `conditions`, which no index is to be chosen for: of a
+/// condition that many entries satisfy, an index would be slower than the one of `rows`.
+fn compared<'a>(mut rows: Query<'a>, conditions: Conditions<'a>) -> Query<'a> {
+    if let Some(account_id) = conditions.account_id {
+        rows = rows.filter(audit::account_id.concat("").eq(account_id));
+    }
+    if let Some(action) = conditions.action {
+        rows = rows.filter(audit::action.concat("").eq(action));
+    }
+    if let Some(actor) = conditions.actor {
+        rows = rows.filter(audit::actor.concat("").eq(actor));
+    }
+    if let Some(target) = conditions.target {
+        rows = rows.filter(audit::target.concat("").eq(target));
+    }
+    rows
+}
+
+/// How many entries of an index are compared with further conditions for one page. Without a limit,
+/// a filter that matches nothing would read all entries of a busy actor.
+const MAX_COMPARED: i64 = 20_000;
+
+/// A page of at most `limit` entries that match the filter, newest first. If one index does not
+/// answer all conditions, at most [`MAX_COMPARED`] entries are compared with the others: such a page
+/// may have fewer entries than `limit`, or none, and a next page all the same.
 ///
 /// # Errors
 /// [`StoreError`] if the database cannot be queried.
 pub fn list(
     database: &mut Database,
     filter: &AuditFilter,
-    limit: i64,
-) -> Result<Vec<AuditEntry>, StoreError> {
-    // Absent conditions are left out of the SQL: `column = $1 OR $2` would use no index.
-    let mut rows = audit::table
-        .order(audit::id.desc())
-        .limit(limit)
-        .select(AuditEntry::as_select())
-        .into_boxed();
-    if let Some(account_id) = &filter.account_id {
-        rows = rows.filter(audit::account_id.eq(account_id));
+    limit: usize,
+) -> Result<AuditPage, StoreError> {
+    let conditions = Conditions::of(filter);
+    let indexed = conditions.indexed();
+    let rest = conditions.without(indexed);
+    let last_compared: Option<String> = if rest == Conditions::default() {
+        None
+    } else {
+        matching(indexed, filter)
+            .select(audit::id)
+            .offset(MAX_COMPARED - 1)
+            .limit(1)
+            .first(database)
+            .optional()?
+    };
+    // One more than the page has shows whether there is a next page.
+    let rows = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
+    let mut query = compared(matching(indexed, filter), rest).limit(rows);
+    if let Some(id) = &last_compared {
+        query = query.filter(audit::id.ge(id));
     }
-    if let Some(target) = &filter.target {
-        rows = rows.filter(audit::target.eq(target));
-    }
-    if let Some(action) = &filter.action {
-        rows = rows.filter(audit::action.eq(action));
-    }
-    if let Some(actor) = &filter.actor {
-        rows = rows.filter(audit::actor.eq(actor));
-    }
-    if let Some(before) = &filter.before {
-        rows = rows.filter(audit::id.lt(before));
-    }
-    Ok(rows.load(database)?)
+    let mut entries: Vec<AuditEntry> = query.select(AuditEntry::as_select()).load(database)?;
+    let next = if entries.len() > limit {
+        entries.truncate(limit);
+        entries.last().map(|entry| entry.id.clone())
+    } else {
+        last_compared
+    };
+    Ok(AuditPage { entries, next })
 }
 
 /// The newest failures of a client, newest first: failed authentications, rejected tokens and API
@@ -449,7 +601,13 @@ pub fn purge(
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::sync::Arc;
 
+    use diesel::connection::{InstrumentationEvent, SimpleConnection};
+    use diesel_migrations::MigrationHarness;
+    use parking_lot::Mutex;
+
+    use super::super::connection::MIGRATIONS;
     use super::*;
     use crate::client_certificate::ClientCertificate;
     use crate::request_context::RequestId;
@@ -513,5 +671,182 @@ mod tests {
         let own = Recorder::keyward(now).entry(Action::SigningKeyRotate, None, "k1");
         assert_eq!(own.actor, "Keyward");
         assert_eq!((own.address, own.request_id), (None, None));
+    }
+
+    #[test]
+    fn a_range_of_instants_is_a_range_of_ids() {
+        let second = |seconds: i64| Timestamp::from_seconds(1_800_000_000 + seconds);
+        for entry_at in [second(0), second(1)] {
+            let id = new_id(entry_at);
+            assert!(first_id_of(entry_at) <= id);
+            assert!(id < first_id_of(entry_at.saturating_add(Duration::from_millis(1))));
+        }
+        assert!(first_id_of(Timestamp::EPOCH) < new_id(second(0)));
+    }
+
+    /// Each combination of conditions.
+    fn every_filter() -> Vec<AuditFilter> {
+        let when = |bits: u32, bit: u32, text: &str| (bits & bit != 0).then(|| text.to_owned());
+        let instant = |bits: u32, bit: u32, seconds: i64| {
+            (bits & bit != 0).then(|| Timestamp::from_seconds(1_800_000_000 + seconds))
+        };
+        let filter = |bits| AuditFilter {
+            account_id: when(bits, 1, "account 7"),
+            target: when(bits, 2, "target 7"),
+            action: when(bits, 4, "action 7"),
+            actor: when(bits, 8, "actor 7"),
+            request_id: when(bits, 16, "request 7"),
+            since: instant(bits, 32, 0),
+            until: instant(bits, 64, 15_000),
+            before: when(bits, 128, &new_id(Timestamp::from_seconds(1_800_012_000))),
+        };
+        (0..256).map(filter).collect()
+    }
+
+    /// The index that answers the conditions of the filter, or the most selective of them.
+    fn index_of(filter: &AuditFilter) -> &'static str {
+        let AuditFilter {
+            account_id,
+            target,
+            action,
+            actor,
+            request_id,
+            ..
+        } = filter;
+        match (account_id, target, action, actor, request_id) {
+            (.., Some(_)) => "audit_by_request",
+            (_, Some(_), ..) => "audit_by_target",
+            (Some(_), _, _, Some(_), _) => "audit_by_account_and_actor",
+            (None, _, _, Some(_), _) => "audit_by_actor",
+            (Some(_), _, Some(_), None, _) => "audit_by_account_and_action",
+            (None, _, Some(_), None, _) => "audit_by_action",
+            (Some(_), _, None, None, _) => "audit_by_account",
+            (None, None, None, None, None) => "",
+        }
+    }
+
+    /// 20 000 entries, one each second, with 200 accounts, targets, actions, actors and so on.
+    fn fill(database: &mut Database) {
+        let numbers =
+            "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 19999)";
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let prefix = &first_id_of(now)[..4];
+        database
+            .batch_execute(&format!(
+                "INSERT INTO audit (id, happened_at, account_id, actor, action, target, request_id) \
+                 {numbers} SELECT '{prefix}' || CAST(1000 + i % 7 AS TEXT) || '-' || CAST(100000 + i AS TEXT), i, \
+                 'account ' || CAST(i % 200 AS TEXT), 'actor ' || CAST(i % 199 AS TEXT), \
+                 'action ' || CAST(i % 197 AS TEXT), 'target ' || CAST(i % 193 AS TEXT), \
+                 'request ' || CAST(i AS TEXT) FROM n; ANALYZE audit"
+            ))
+            .unwrap();
+    }
+
+    #[derive(QueryableByName)]
+    struct SqlitePlan {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        detail: String,
+    }
+
+    #[derive(QueryableByName)]
+    struct PostgresPlan {
+        #[diesel(sql_type = diesel::sql_types::Text, column_name = "QUERY PLAN")]
+        line: String,
+    }
+
+    /// The plan of a query whose values are given in the form `-- binds: ["a", 1]`.
+    fn plan(database: &mut Database, query: &str) -> String {
+        let (sql, values) = query.split_once(" -- binds: ").unwrap();
+        let values: Vec<Value> = serde_json::from_str(values).unwrap();
+        let mut sql = sql.replace('`', "\"");
+        for (index, value) in values.iter().enumerate().rev() {
+            let literal = match value {
+                Value::String(text) => format!("'{text}'"),
+                other => other.to_string(),
+            };
+            sql = match database {
+                Database::Postgres(_) => sql.replace(&format!("${}", index + 1), &literal),
+                Database::Sqlite(_) => {
+                    let (before, after) = sql.rsplit_once('?').unwrap();
+                    format!("{before}{literal}{after}")
+                }
+            };
+        }
+        match database {
+            Database::Postgres(connection) => {
+                let lines = diesel::sql_query(format!("EXPLAIN {sql}"))
+                    .load::<PostgresPlan>(connection)
+                    .unwrap();
+                let lines: Vec<String> = lines.into_iter().map(|line| line.line).collect();
+                lines.join("\n")
+            }
+            Database::Sqlite(connection) => {
+                let steps = diesel::sql_query(format!("EXPLAIN QUERY PLAN {sql}"))
+                    .load::<SqlitePlan>(connection)
+                    .unwrap();
+                let steps: Vec<String> = steps.into_iter().map(|step| step.detail).collect();
+                steps.join("\n")
+            }
+        }
+    }
+
+    /// Lists with each combination of conditions, and checks the plan of each query.
+    fn check_plans(database: &mut Database) {
+        fill(database);
+        for filter in every_filter() {
+            let queries = Arc::new(Mutex::new(Vec::new()));
+            let recorded = queries.clone();
+            database.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+                if let InstrumentationEvent::StartQuery { query, .. } = event {
+                    recorded.lock().push(query.to_string());
+                }
+            });
+            list(database, &filter, 50).unwrap();
+            let queries = std::mem::take(&mut *queries.lock());
+            assert!((1..=2).contains(&queries.len()), "{queries:?}");
+            for query in queries {
+                let plan = plan(database, &query);
+                let index = match (index_of(&filter), &*database) {
+                    ("", Database::Postgres(_)) => "audit_pkey".to_owned(),
+                    ("", Database::Sqlite(_)) => "sqlite_autoindex_audit_1".to_owned(),
+                    (index, _) => index.to_owned(),
+                };
+                let uses_index = plan.split([' ', '\n']).any(|word| word == index);
+                let reads_all = ["Seq Scan", "Sort", "TEMP B-TREE"];
+                assert!(
+                    uses_index && !reads_all.into_iter().any(|step| plan.contains(step)),
+                    "{filter:?} should use {index}\n{query}\n{plan}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn sqlite_answers_every_filter_by_an_index() {
+        let connection = SqliteConnection::establish(":memory:").unwrap();
+        let mut database = Database::Sqlite(connection);
+        database.run_pending_migrations(MIGRATIONS).unwrap();
+        check_plans(&mut database);
+    }
+
+    #[test]
+    fn postgres_answers_every_filter_by_an_index() {
+        // As the tests in `tests/`: without a server there is nothing to test.
+        let Ok(server) = std::env::var("TEST_POSTGRES_URL") else {
+            return;
+        };
+        let schema = format!("audit_{}", std::process::id());
+        let mut connection = PgConnection::establish(&format!("{server}/postgres")).unwrap();
+        connection
+            .batch_execute(&format!(
+                "CREATE SCHEMA {schema}; SET search_path = {schema}"
+            ))
+            .unwrap();
+        let mut database = Database::Postgres(connection);
+        database.run_pending_migrations(MIGRATIONS).unwrap();
+        check_plans(&mut database);
+        database
+            .batch_execute(&format!("DROP SCHEMA {schema} CASCADE"))
+            .unwrap();
     }
 }

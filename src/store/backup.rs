@@ -49,6 +49,7 @@ const TABLES: &[(&str, Treatment)] = &[
     ("counts", Treatment::Keep),
     ("clock", Treatment::Keep),
     ("leader", Treatment::Keep),
+    ("nodes", Treatment::Keep),
     ("changes", Treatment::Keep),
     ("change_counter", Treatment::Keep),
     ("__diesel_schema_migrations", Treatment::Keep),

@@ -1,7 +1,8 @@
 //! Client (RFC 6749 section 2): an application of an account.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::{BigInt, Bool, Text};
 use strum::{Display, EnumCount, EnumString, IntoStaticStr, VariantNames};
 
 use super::audit::{Action, Recorder};
@@ -311,9 +312,13 @@ pub fn list(
     limit: i64,
 ) -> Result<Vec<Client>, StoreError> {
     let (created_at, id) = after.unwrap_or((Timestamp::EPOCH, String::new()));
-    let later = clients::created_at.gt(created_at).or(clients::created_at
-        .eq(created_at)
-        .and(clients::client_id.gt(id)));
+    // A comparison of rows is one range of the index, which diesel cannot express; of the same
+    // condition with OR, the databases read all clients that are older too.
+    let later = sql::<Bool>("(clients.created_at, clients.client_id) > (")
+        .bind::<BigInt, _>(created_at)
+        .sql(", ")
+        .bind::<Text, _>(id)
+        .sql(")");
     let all = clients::table
         .filter(later)
         .order((clients::created_at, clients::client_id))
@@ -337,6 +342,26 @@ pub fn any(database: &mut Database) -> Result<bool, StoreError> {
         .first::<String>(database)
         .optional()?
         .is_some())
+}
+
+/// The ids and names of those of these clients that belong to the account, or of all.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn find_names(
+    database: &mut Database,
+    account_id: Option<&str>,
+    ids: &[String],
+) -> Result<Vec<(String, String)>, StoreError> {
+    let named = clients::table
+        .filter(clients::client_id.eq_any(ids))
+        .select((clients::client_id, clients::name));
+    Ok(match account_id {
+        Some(account_id) => named
+            .filter(clients::account_id.eq(account_id))
+            .load(database)?,
+        None => named.load(database)?,
+    })
 }
 
 /// Whether a client follows this profile.

@@ -60,6 +60,20 @@ pub fn list(database: &mut Database, client_id: &str) -> Result<Vec<ClientSecret
         .load(database)?)
 }
 
+/// The ids and clients of the secrets with these ids.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn find_clients(
+    database: &mut Database,
+    ids: &[String],
+) -> Result<Vec<(String, String)>, StoreError> {
+    Ok(client_secrets::table
+        .filter(client_secrets::id.eq_any(ids))
+        .select((client_secrets::id, client_secrets::client_id))
+        .load(database)?)
+}
+
 /// Inserts a secret.
 ///
 /// # Errors

@@ -21,7 +21,7 @@ use super::postgres_tls::{Bridge, Observed, Timeouts};
 use super::postgres_url::{InvalidUrl, PostgresUrl, Server, SslMode, TlsOptions};
 use super::{StoreError, transaction};
 
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
+pub(super) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
 /// The tables by which a SQLite file is recognised as a database of any version of Keyward.
 pub(super) const KEYWARD_TABLES: [&str; 3] = ["__diesel_schema_migrations", "clients", "changes"];

@@ -52,21 +52,14 @@ pub fn find_of_user(
         .optional()?)
 }
 
-/// All invitations, expired ones too.
-///
-/// # Errors
-/// [`StoreError`] if the database did not answer.
-pub fn list(database: &mut Database) -> Result<Vec<Invitation>, StoreError> {
-    Ok(invitations::table
-        .select(Invitation::as_select())
-        .load(database)?)
-}
-
 /// The invitations of these users, expired ones too.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
-pub fn of_users(database: &mut Database, user_ids: &[&str]) -> Result<Vec<Invitation>, StoreError> {
+pub fn find_of_users(
+    database: &mut Database,
+    user_ids: &[String],
+) -> Result<Vec<Invitation>, StoreError> {
     Ok(invitations::table
         .filter(invitations::user_id.eq_any(user_ids))
         .select(Invitation::as_select())

@@ -345,17 +345,19 @@ pub fn token_formats(
         .collect())
 }
 
-/// Writes the format of the resource server's tokens, and evicts the clients that may use it, and
-/// the one that it introspects with, from the caches.
+/// Writes the name, the scope and the token format of a resource server, and evicts the clients that
+/// may use it, and the one that it introspects with, from the caches.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
-pub fn set_token_format(
+pub fn update(
     transaction: &mut Transaction<'_>,
     server: &ResourceServer,
 ) -> Result<(), StoreError> {
     diesel::update(resource_servers::table.find(&server.identifier))
         .set((
+            resource_servers::name.eq(&server.name),
+            resource_servers::scope.eq(&server.scope),
             resource_servers::token_typ.eq(server.token_typ),
             resource_servers::signing_algorithm.eq(server.signing_algorithm),
         ))

@@ -109,6 +109,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    nodes (id) {
+        id -> Text,
+        name -> Text,
+        version -> Text,
+        started_at -> BigInt,
+        seen_at -> BigInt,
+        report -> Text,
+    }
+}
+
+diesel::table! {
     audit (id) {
         id -> Text,
         happened_at -> BigInt,

@@ -121,6 +121,20 @@ pub fn find(database: &mut Database, id: &str) -> Result<Option<TrustRule>, Stor
         .optional()?)
 }
 
+/// The ids and clients of the rules with these ids.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn find_clients(
+    database: &mut Database,
+    ids: &[String],
+) -> Result<Vec<(String, String)>, StoreError> {
+    Ok(trust_rules::table
+        .filter(trust_rules::id.eq_any(ids))
+        .select((trust_rules::id, trust_rules::client_id))
+        .load(database)?)
+}
+
 /// The rules of an issuer, the oldest first, disabled and expired ones too.
 ///
 /// # Errors

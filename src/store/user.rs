@@ -175,6 +175,27 @@ pub fn search(
     })
 }
 
+/// The e-mail addresses and ids of those users of the account, or of all, who have one of these
+/// addresses, in lower case.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn find_ids(
+    database: &mut Database,
+    account_id: Option<&str>,
+    emails: &[String],
+) -> Result<Vec<(String, String)>, StoreError> {
+    let named = users::table
+        .filter(users::email.eq_any(emails))
+        .select((users::email, users::id));
+    Ok(match account_id {
+        Some(account_id) => named
+            .filter(users::account_id.eq(account_id))
+            .load(database)?,
+        None => named.load(database)?,
+    })
+}
+
 /// Whether there is a user.
 ///
 /// # Errors

@@ -36,6 +36,7 @@ pub(super) mod registration_tokens;
 pub(super) mod resources;
 pub(super) mod secrets;
 pub(super) mod signing_keys;
+pub(super) mod status;
 pub(super) mod tokens;
 pub(super) mod traffic;
 pub(super) mod trust_rules;
@@ -232,6 +233,11 @@ impl<T> Page<T> {
         };
         let rows = all.into_iter().skip(start).take(size + 1).collect();
         Ok(Page::from_rows(rows, size, id))
+    }
+
+    /// A page of a list that has its own cursors.
+    fn with_cursor(items: Vec<T>, next_cursor: Option<String>) -> Self {
+        Page { items, next_cursor }
     }
 
     /// A page of the result of a query for [`rows_of`] the page.

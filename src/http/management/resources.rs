@@ -42,6 +42,11 @@ pub(in crate::http) struct CreateResourceServer {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct UpdateResourceServer {
+    /// The display name.
+    #[schemars(length(min = 1, max = 100))]
+    name: Option<String>,
+    /// The scope that the resource server describes.
+    scope: Option<Scope>,
     /// The header parameter `typ` of tokens that are issued from now on.
     token_typ: Option<TokenTyp>,
     /// The algorithm that signs tokens from now on. While no key of the algorithm can sign, because
@@ -100,10 +105,14 @@ pub(in crate::http) async fn update(api: ApiRequest, payload: Payload) -> Handle
     let permit = api.permit(ResourcesWrite).await?;
     let ResourceServerQuery { identifier } = api.query()?;
     let UpdateResourceServer {
+        name,
+        scope,
         token_typ,
         signing_alg,
     } = api.json(payload).await?;
     let changes = ResourceServerChanges {
+        name,
+        scope,
         token_typ,
         signing_algorithm: signing_alg,
     };

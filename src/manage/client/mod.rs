@@ -124,6 +124,46 @@ pub async fn list(
         .await
 }
 
+/// The place of a client in the list of clients.
+#[derive(Clone, Debug)]
+pub struct ListPosition {
+    created_at: Timestamp,
+    client_id: String,
+}
+
+impl ListPosition {
+    /// The place of this client.
+    pub fn of(client: &ClientView) -> Self {
+        ListPosition {
+            created_at: client.created_at,
+            client_id: client.client_id.clone(),
+        }
+    }
+}
+
+/// Like [`list`], but after a position, so that the list continues even if the client that was there
+/// has been deleted.
+///
+/// # Errors
+/// `not_found` for an unknown account.
+pub async fn list_after(
+    store: &Arc<Store>,
+    permit: Permit<ClientsRead>,
+    account: Option<String>,
+    after: Option<ListPosition>,
+    limit: i64,
+) -> Result<Vec<ClientView>, Error> {
+    let own_account = permit.account().map(str::to_owned);
+    store
+        .report(own_account.as_deref(), move |database| {
+            let account = account::filter(database, &permit, account.as_deref())?;
+            let after = after.clone().map(|at| (at.created_at, at.client_id));
+            let clients = client::list(database, account.as_deref(), after, limit)?;
+            Ok(clients.into_iter().map(ClientView::from).collect())
+        })
+        .await
+}
+
 /// Searches the clients that the actor can see for an id, or for a part of the name; at most `limit`.
 ///
 /// # Errors
