@@ -524,5 +524,5 @@ fn the_documented_commands_exist() {
             }
         }
     }
-    assert_eq!(seen, 2);
+    assert_eq!(seen, 3);
 }
