@@ -327,7 +327,39 @@ fn the_debian_package_has_all_files_of_an_installation() {
     }
 }
 
-/// `keyward-admin` sets the variables of the service, as systemd reads them.
+#[test]
+fn the_bill_of_materials_lists_what_is_linked() {
+    needs!(Tool::Python);
+    let world = World::sqlite();
+    let file = world.folder.join("sbom.json");
+    succeeds(
+        Command::new(variable("TEST_PYTHON"))
+            .arg(repository("packaging/sbom"))
+            .arg(&file),
+    );
+    let document: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(document["metadata"]["component"]["name"], "keyward");
+    let components = document["components"].as_array().unwrap();
+    let named = |name: &str| {
+        components
+            .iter()
+            .find(|component| component["name"] == name)
+    };
+    for name in ["actix-web", "aws-lc-sys", "libsqlite3-sys", "pq-src"] {
+        let component = named(name).unwrap_or_else(|| panic!("{name}"));
+        assert_eq!(component["hashes"][0]["alg"], "SHA-256", "{component}");
+        assert!(
+            component["licenses"][0]["expression"].is_string(),
+            "{component}"
+        );
+    }
+    // For tests, for macros and for build scripts alone.
+    for name in ["rcgen", "serde_derive", "cc"] {
+        assert!(named(name).is_none(), "{name}");
+    }
+}
+
 #[test]
 fn the_shell_scripts_are_well_formed() {
     each_case(
