@@ -68,3 +68,21 @@ bench-instructions:
 # Build the API documentation into target/doc/keyward
 docs:
     cargo doc --locked --no-deps
+
+# Build a Debian package into target/
+deb:
+    packaging/build
+    packaging/debian/build target/release/keyward target
+
+# Build an OCI image with a static binary into target/; needs cargo-zigbuild and buildah
+image:
+    packaging/build x86_64-unknown-linux-musl
+    packaging/oci/build target/x86_64-unknown-linux-musl/release/keyward target
+
+# Check the Helm chart against the API of Kubernetes; needs helm and kubeconform
+chart:
+    packaging/helm/check
+
+# Build all files of a release into DIRECTORY; docs/releasing.md has the steps
+release DIRECTORY:
+    packaging/release {{ DIRECTORY }}

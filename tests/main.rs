@@ -47,6 +47,7 @@ mod missing_database;
 mod mutual_tls;
 mod openapi;
 mod outbound;
+mod packaging;
 mod people;
 mod portal;
 mod postgres;

@@ -1,9 +1,10 @@
 //! `keyward check`: diagnoses an installation and suggests fixes.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rustix::process::geteuid;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -13,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::clock::watch::{ClockWatch, TOLERANCE};
 use crate::config::Issuer;
 use crate::crypto::jws::SignatureAlgorithm;
-use crate::crypto::sealing_key::{KEY_FILE, SealingKeyFile};
+use crate::crypto::sealing_key::{KEY_FILE, SealingKeyFile, is_exposed};
 use crate::error::Error;
 use crate::manage::signing_key::{LOST_FILE_HELP, opened_keys};
 use crate::net::http_client;
@@ -148,11 +149,8 @@ fn sealing_keys(folder: &Path) -> Outcome<SealingKeyFile> {
             path.display()
         )
     };
-    let mode = std::fs::metadata(&path)
-        .map_err(failed)?
-        .permissions()
-        .mode();
-    if mode & 0o077 != 0 {
+    let metadata = std::fs::metadata(&path).map_err(failed)?;
+    if is_exposed(metadata.mode(), metadata.uid(), geteuid().as_raw()) {
         return Err(format!(
             "{0} is readable by other users; run: chmod 600 {0}",
             path.display()

@@ -37,6 +37,7 @@ mod clock;
 mod confirmation;
 mod demo;
 mod key;
+mod man;
 mod output;
 mod registration_token;
 mod resource;
@@ -93,6 +94,8 @@ enum Command {
     Openapi,
     /// Print shell completions
     Completions { shell: clap_complete::Shell },
+    /// Write the manual pages of all commands into a directory
+    Man(man::Man),
     /// Manage accounts (partner organisations)
     #[command(subcommand)]
     Account(account::Account),
@@ -378,6 +381,7 @@ fn execute(command: Command, context: Context) -> Result<Output, Error> {
             Command::Demo => demo::run(context).await,
             Command::Openapi => Ok(openapi()),
             Command::Completions { shell } => Ok(completions(shell)),
+            Command::Man(command) => command.run(),
             Command::Account(command) => command.run(context).await,
             Command::User(command) => command.run(context).await,
             Command::Key(command) => command.run(context).await,

@@ -62,9 +62,12 @@ const NODE_SETTINGS: [&str; 16] = [
     "operator_password",
 ];
 
+/// The heading of the settings in the help of a command.
+pub const HELP_HEADING: &str = "Settings";
+
 /// The effective settings of a process.
 #[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Settings")]
+#[command(next_help_heading = HELP_HEADING)]
 pub struct Settings {
     /// Address and port to listen on
     #[arg(long, global = true, env = "KEYWARD_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080", value_parser = listen_address)]

@@ -2,7 +2,7 @@
 //! and the secrets of second factors. Every node of a deployment shares it.
 
 use std::fs::{File, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use parking_lot::RwLock;
 use rustix::fs::{Access, access};
+use rustix::process::geteuid;
 use zeroize::Zeroizing;
 
 use crate::credential::random_bytes;
@@ -29,6 +30,20 @@ pub const PREPARED: &str = "next ";
 /// How long to wait for another process that changes the file, and how often to retry.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Whether users other than the one that runs Keyward can access a sealing key file with this mode and owner.
+///
+/// A file of root may be readable by its group: Kubernetes mounts a Secret with `fsGroup` in this way, and the
+/// group has no other member.
+pub fn is_exposed(mode: u32, owner: u32, user: u32) -> bool {
+    const ROOT: u32 = 0;
+    let forbidden = if owner == ROOT && user != ROOT {
+        0o037
+    } else {
+        0o077
+    };
+    mode & forbidden != 0
+}
 
 /// Why the sealing key file cannot be used. The message is for the operator, and has nothing of a
 /// key.
@@ -196,11 +211,10 @@ impl SealingKeyFile {
     /// # Errors
     /// Fails if it cannot be read, or holds something else.
     pub fn open(folder: &Path) -> Result<Self, SealingKeyError> {
-        use std::os::unix::fs::PermissionsExt;
         let lines = Lines::read(folder)?;
         let path = folder.join(KEY_FILE);
         let metadata = std::fs::metadata(&path).map_err(SealingKeyError::io(&path))?;
-        if metadata.permissions().mode() & 0o077 != 0 {
+        if is_exposed(metadata.mode(), metadata.uid(), geteuid().as_raw()) {
             tracing::warn!(
                 file = %path.display(),
                 "other users can access the sealing key file; restrict it: chmod 600"
@@ -473,6 +487,28 @@ mod tests {
                 lines(&text).map(|lines| lines.keys.len()),
                 count,
                 "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_of_root_may_be_readable_by_its_group() {
+        for (mode, owner, user, exposed) in [
+            (0o600, 1000, 1000, false),
+            (0o400, 1000, 1000, false),
+            (0o640, 1000, 1000, true),
+            (0o604, 1000, 1000, true),
+            (0o440, 0, 65532, false),
+            (0o640, 0, 65532, false),
+            (0o660, 0, 65532, true),
+            (0o444, 0, 65532, true),
+            (0o640, 0, 0, true),
+            (0o600, 0, 0, false),
+        ] {
+            assert_eq!(
+                is_exposed(mode, owner, user),
+                exposed,
+                "{mode:o} {owner} {user}"
             );
         }
     }

@@ -48,6 +48,11 @@ pub enum Tool {
     Script,
     /// Git, in a clone of the repository.
     Git,
+    /// `dpkg-deb` and `dpkg-shlibdeps`.
+    DpkgDev,
+    SystemdAnalyze,
+    /// Debian does not package it, so this is never required.
+    Helm,
     /// The package registry, for a program with dependencies of its own.
     CratesIo,
 }
@@ -71,6 +76,9 @@ impl Tool {
             Tool::Openssl => "OpenSSL",
             Tool::Script => "script",
             Tool::Git => "Git",
+            Tool::DpkgDev => "dpkg-dev",
+            Tool::SystemdAnalyze => "systemd-analyze",
+            Tool::Helm => "Helm",
             Tool::CratesIo => "crates.io (TEST_CRATES_IO)",
         }
     }
@@ -93,6 +101,9 @@ impl Tool {
             Tool::Openssl => on_path("openssl"),
             Tool::Script => on_path("script"),
             Tool::Git => on_path("git") && super::repository(".git").exists(),
+            Tool::DpkgDev => on_path("dpkg-deb") && on_path("dpkg-shlibdeps"),
+            Tool::SystemdAnalyze => on_path("systemd-analyze"),
+            Tool::Helm => on_path("helm"),
             Tool::CratesIo => std::env::var_os("TEST_CRATES_IO").is_some(),
         }
     }
@@ -104,7 +115,8 @@ impl Tool {
             return true;
         }
         assert!(
-            self == Tool::Spire || std::env::var_os("TEST_REQUIRE_ALL").is_none(),
+            matches!(self, Tool::Spire | Tool::Helm)
+                || std::env::var_os("TEST_REQUIRE_ALL").is_none(),
             "{} is missing, and TEST_REQUIRE_ALL is set",
             self.name()
         );
@@ -113,6 +125,7 @@ impl Tool {
             // libtest captures the output of print macros, but not direct writes to the stream.
             let how = match self {
                 Tool::Spire => "set it to the folder of spire-server and spire-agent",
+                Tool::Helm => "install it",
                 _ => "`tests/run` runs them",
             };
             let line = format!("\nskipped: all tests that need {}; {how}\n", self.name());
