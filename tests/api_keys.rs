@@ -473,6 +473,53 @@ on_both! {
         make(&world, &client, &["--name", "Default", "--manage-keys"]);
     }
 
+    fn a_key_is_changed_on_the_command_line(world: World) {
+        let client = world.client("read write");
+        let node = world.start();
+        let made = make(&world, &client, &["--name", "Orders", "--scope", "read", "--expires-in", "90d", "--allow-ip", "203.0.113.0/24"]);
+        let (id, key) = (text(&made, "id"), text(&made, "api_key"));
+        let update = |flags: &[&str]| world.cli(&[&["key", "update", &client.id, id], flags].concat());
+        let listed = || world.cli(&["key", "list", &client.id])[1].clone();
+        assert_eq!(verify(&node, key, &[]), 401, "this address is not allowed");
+
+        let changed = update(&["--any-ip"]);
+        assert_eq!(changed, listed());
+        assert_eq!((&changed["allowed_ips"], text(&changed, "name"), text(&changed, "scope")), (&json!([]), "Orders", "read"));
+        assert_eq!(changed["expires_at"], made["expires_at"]);
+        within(SECOND, "the new addresses", || (verify(&node, key, &[]) == 200).then_some(()));
+        let changed = update(&["--name", "Invoices", "--whole-scope", "--no-expiry", "--manage-keys"]);
+        assert_eq!(changed, listed());
+        assert!(changed["scope"].is_null() && changed["expires_at"].is_null() && changed["manage_keys"] == json!(true), "{changed}");
+        within(SECOND, "the right to manage keys", || node.get_with("/apiKeys", &[("authorization", &basic(key))]).status.eq(&200).then_some(()));
+        let changed = update(&["--scope", "write", "--expires-in", "2s", "--allow-ip", "127.0.0.0/8", "--manage-keys", "false"]);
+        assert_eq!((text(&changed, "name"), text(&changed, "scope"), &changed["allowed_ips"]), ("Invoices", "write", &json!(["127.0.0.0/8"])));
+        assert_eq!(update(&[]), changed, "nothing to change");
+        eventually("the new expiry", || (verify(&node, key, &[]) == 401).then_some(()));
+
+        let other = make(&world, &client, &["--name", "Orders"]);
+        let other_client = world.client("read");
+        let refused = [
+            (vec!["key", "update", &client.id, id, "--name", "Late"], id),
+            (vec!["key", "update", &client.id, text(&other, "id"), "--name", "Default"], "already"),
+            (vec!["key", "update", &client.id, text(&other, "id"), "--name", " padded"], "name"),
+            (vec!["key", "update", &client.id, text(&other, "id"), "--scope", "read admin"], "scope"),
+            (vec!["key", "update", &client.id, text(&other, "id"), "--allow-ip", "example.com"], "example.com"),
+            (vec!["key", "update", &client.id, id_of(&other_client.api_key), "--name", "Taken"], id_of(&other_client.api_key)),
+        ];
+        each_case(refused, |(arguments, said)| {
+            let error = world.refused(&arguments);
+            assert!(error.contains(said), "{arguments:?}: {error}");
+        });
+        for usage in [&["--any-ip", "--allow-ip", "203.0.113.1"][..], &["--scope", "read", "--whole-scope"], &["--no-expiry", "--expires-in", "1d"]] {
+            let status = world.run(&[&["key", "update", &client.id, text(&other, "id")], usage].concat()).status.code();
+            assert_eq!(status, Some(2), "{usage:?}");
+        }
+        // An expired key gives its name away.
+        assert_eq!(text(&world.cli(&["key", "update", &client.id, text(&other, "id"), "--name", "Invoices"]), "name"), "Invoices");
+        let entries = world.cli(&["audit", "list"]).to_string();
+        assert_eq!(entries.matches("api_key.update").count(), 5, "{entries}");
+    }
+
     /// A key created with another key has no more scope, no longer lifetime and no wider IP ranges
     /// than that key.
     fn a_key_creates_another_key(world: World) {

@@ -258,6 +258,7 @@ fn each_command_of_the_contract_exists() {
             "secret delete",
             "key create",
             "key list",
+            "key update",
             "key rotate",
             "key delete",
             "trust-rule create",

@@ -182,6 +182,7 @@ impl<'a> Api<'a> {
         let key = self.create(&path, limits);
         assert!(self.is_active(&text(&key, "api_key")));
         assert!(text(&key, "authorization").starts_with("Basic "));
+        self.keys_are_changed(&format!("{path}/{}", text(&key, "id")));
         let rotated = self.create(
             &format!("{path}/{}/rotate", text(&key, "id")),
             json!({"grace": 0}),
@@ -189,6 +190,38 @@ impl<'a> Api<'a> {
         assert!(!self.is_active(&text(&key, "api_key")));
         assert!(self.is_active(&text(&rotated, "api_key")));
         self.delete(&format!("{path}/{}", text(&rotated, "id")));
+    }
+
+    fn keys_are_changed(&self, path: &str) {
+        let change = |body: Value| self.call("PATCH", path, &body);
+        let changed = |body: Value| change(body).json();
+        let same = changed(json!({}));
+        assert_eq!(same["allowed_ips"], json!(["127.0.0.1/32"]));
+        let renamed = changed(json!({"name": "Renamed", "allowed_ips": ["203.0.113.0/24"]}));
+        assert_eq!(renamed["name"], "Renamed");
+        assert_eq!(renamed["allowed_ips"], json!(["203.0.113.0/24"]));
+        assert_eq!(renamed["expires_at"], same["expires_at"]);
+        let unlimited = changed(json!({"scope": null, "expires_in": null, "allowed_ips": null}));
+        for member in ["scope", "expires_at"] {
+            assert!(unlimited[member].is_null(), "{unlimited}");
+        }
+        assert_eq!(unlimited["allowed_ips"], json!([]));
+        each_case(
+            [
+                (json!({"allowed_ips": []}), "allowed_ips"),
+                (json!({"allowed_ips": ["nowhere"]}), "allowed_ips"),
+                (json!({"scope": "beyond"}), "scope"),
+                (json!({"name": ""}), "name"),
+                (json!({"expires_in": 0}), "expires_at"),
+                (json!({"secret": "x"}), "secret"),
+            ],
+            |(body, said)| {
+                let refused = change(body);
+                let problem = refused.json().to_string();
+                assert!(refused.status == 400 && problem.contains(said), "{problem}");
+            },
+        );
+        assert_eq!(changed(json!({})), unlimited, "no refused change is kept");
     }
 
     fn tokens_are_listed_inspected_and_revoked(&self) {
@@ -512,6 +545,7 @@ on_both! {
             ("POST", "/secrets/rotate".to_owned(), json!({})),
             ("GET", "/keys".to_owned(), Value::Null),
             ("POST", "/keys".to_owned(), json!({"name": "x"})),
+            ("PATCH", format!("/keys/{key}"), json!({"name": "x"})),
             ("DELETE", format!("/keys/{key}"), Value::Null),
             ("POST", format!("/keys/{key}/rotate"), json!({})),
         ], |(method, suffix, body)| {

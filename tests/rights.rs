@@ -154,6 +154,11 @@ const OPERATIONS: &[(&str, Needs, &str)] = &[
         r#"{"name": "x"}"#,
     ),
     (
+        "PATCH /api/v1/clients/{client_id}/keys/{id}",
+        Right("keyward:keys:write"),
+        r#"{"name": "x"}"#,
+    ),
+    (
         "POST /api/v1/clients/{client_id}/keys/{id}/rotate",
         Right("keyward:keys:write"),
         "{}",

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use clap::Subcommand;
+use clap::{ArgAction, Subcommand};
 use serde_json::json;
 
 use super::confirmation::Confirmation;
 use super::output::{Output, when};
-use super::{Context, Lifetime};
+use super::{Context, Lifetime, parse_lifetime};
 use crate::clock::parse_duration;
 use crate::credential::Credential;
 use crate::error::{Code, Error};
 use crate::manage::actor::{KeysRead, KeysWrite};
-use crate::manage::api_key::{self, ApiKeyView, NewApiKey};
+use crate::manage::api_key::{self, ApiKeyPatch, ApiKeyView, NewApiKey};
 use crate::scope::Scope;
 use crate::store::api_key::IpRanges;
 
@@ -43,6 +43,43 @@ pub enum Key {
     },
     /// List the API keys of a client
     List { client_id: String },
+    /// Change an API key; values that are not given stay as they are
+    Update {
+        client_id: String,
+        key_id: String,
+
+        /// Display name; unique among the keys of the client
+        #[arg(long)]
+        name: Option<String>,
+
+        /// Replace the scope by this subset of the client's scope
+        #[arg(long, conflicts_with = "whole_scope")]
+        scope: Option<Scope>,
+
+        /// Give the key the whole scope of the client
+        #[arg(long)]
+        whole_scope: bool,
+
+        /// Remaining lifetime, such as 90d
+        #[arg(long, value_name = "DURATION", value_parser = parse_lifetime, conflicts_with = "no_expiry")]
+        expires_in: Option<Duration>,
+
+        /// Let the key never expire
+        #[arg(long)]
+        no_expiry: bool,
+
+        /// Replace the IP addresses and ranges that may present the key; can be repeated
+        #[arg(long = "allow-ip", value_name = "RANGE", conflicts_with = "any_ip")]
+        allowed_ips: Vec<String>,
+
+        /// Let any IP address present the key
+        #[arg(long)]
+        any_ip: bool,
+
+        /// Allow it to manage the client's API keys, or not
+        #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "true|false", hide_possible_values = true)]
+        manage_keys: Option<bool>,
+    },
     /// Create an API key that replaces another
     Rotate {
         client_id: String,
@@ -76,9 +113,7 @@ impl Key {
                 allowed_ips,
                 manage_keys,
             } => {
-                let ranges = IpRanges::from_words(allowed_ips.iter().map(String::as_str));
-                let allowed_ips =
-                    ranges.map_err(|reason| Error::new(Code::InvalidRequest, reason))?;
+                let allowed_ips = ip_ranges(&allowed_ips)?;
                 let expires_at = expires_in.duration.map(|span| now.saturating_add(span));
                 let new = NewApiKey {
                     name,
@@ -118,6 +153,36 @@ impl Key {
                     rows,
                 ))
             }
+            Key::Update {
+                client_id,
+                key_id,
+                name,
+                scope,
+                whole_scope,
+                expires_in,
+                no_expiry,
+                allowed_ips,
+                any_ip,
+                manage_keys,
+            } => {
+                let patch = ApiKeyPatch {
+                    name,
+                    scope: scope.map(Some).or(whole_scope.then_some(None)),
+                    expires_at: expires_in
+                        .map(|span| Some(now.saturating_add(span)))
+                        .or(no_expiry.then_some(None)),
+                    allowed_ips: if any_ip || !allowed_ips.is_empty() {
+                        Some(ip_ranges(&allowed_ips)?)
+                    } else {
+                        None
+                    },
+                    manage_keys,
+                };
+                let permit = operator.may(KeysWrite)?;
+                let key = api_key::update(&store, permit, &client_id, &key_id, patch).await?;
+                let words = format!("Updated the API key {} ({})", key.name, key.id);
+                Ok(Output::new(&json!(key), words))
+            }
             Key::Rotate {
                 client_id,
                 key_id,
@@ -139,6 +204,11 @@ impl Key {
             }
         }
     }
+}
+
+fn ip_ranges(words: &[String]) -> Result<IpRanges, Error> {
+    IpRanges::from_words(words.iter().map(String::as_str))
+        .map_err(|reason| Error::new(Code::InvalidRequest, reason))
 }
 
 fn created(key: &Credential, view: &ApiKeyView) -> Output {

@@ -453,6 +453,16 @@ fn management_of_credentials() -> Vec<Op> {
         .json::<keys::CreateKey>()
         .creates::<Created<ApiKeyView>>()
         .requires(Right::KeysWrite),
+        Op::patch(
+            "/api/v1/clients/{client_id}/keys/{id}",
+            "updateKey",
+            "Update an API key",
+            keys::update,
+        )
+        .json::<keys::UpdateKey>()
+        .returns::<ApiKeyView>(200, "The API key, without its secret")
+        .requires(Right::KeysWrite)
+        .errors(&[409]),
         Op::post(
             "/api/v1/clients/{client_id}/keys/{id}/rotate",
             "rotateKey",

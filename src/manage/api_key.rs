@@ -123,20 +123,14 @@ pub async fn create(
 ) -> Result<(Credential, ApiKeyView), Error> {
     let now = permit.now();
     check_name(&new.name)?;
-    if new.expires_at.is_some_and(|end| end <= now) {
-        return Err(refusal::expiry_in_the_past("key").field("expires_at"));
-    }
+    check_expiry(new.expires_at, now)?;
     let client_id = client_id.to_owned();
     store
         .write(now, move |transaction| {
             let client = find_editable(transaction.database(), &permit, &client_id)?;
             check_profile(&client)?;
             permit.ensure_first_use(transaction)?;
-            if let Some(scope) = &new.scope
-                && !scope.is_subset(&client.scope)
-            {
-                return Err(refusal::api_key_scope(client.scope.as_str()).field("scope"));
-            }
+            check_scope(new.scope.as_ref(), &client)?;
             let active = active_keys(transaction.database(), &client_id, now)?;
             ensure_capacity(&active)?;
             reclaim_name(transaction, &client_id, &active, &new.name, now)?;
@@ -151,6 +145,21 @@ pub async fn create(
             Ok((key, row.into()))
         })
         .await
+}
+
+fn check_expiry(expires_at: Option<Timestamp>, now: Timestamp) -> Result<(), Error> {
+    if expires_at.is_some_and(|end| end <= now) {
+        return Err(refusal::expiry_in_the_past("key").field("expires_at"));
+    }
+    Ok(())
+}
+
+/// Refuses a scope beyond that of the client.
+fn check_scope(scope: Option<&Scope>, client: &Client) -> Result<(), Error> {
+    if scope.is_some_and(|scope| !scope.is_subset(&client.scope)) {
+        return Err(refusal::api_key_scope(client.scope.as_str()).field("scope"));
+    }
+    Ok(())
 }
 
 /// Refuses a new key for a client whose security profile does not allow API keys.
@@ -229,6 +238,80 @@ pub async fn rotate(
                 &id,
             )?;
             Ok((key, row.into()))
+        })
+        .await
+}
+
+/// An update of an API key. Absent members stay unchanged.
+#[derive(Clone, Default)]
+pub struct ApiKeyPatch {
+    /// The new display name.
+    pub name: Option<String>,
+    /// The new scope; `Some(None)` is the whole scope of the client.
+    pub scope: Option<Option<Scope>>,
+    /// The new expiry; `Some(None)` means that the key does not expire.
+    pub expires_at: Option<Option<Timestamp>>,
+    /// The new client IP addresses that may present the key; any address if empty.
+    pub allowed_ips: Option<IpRanges>,
+    /// Whether the key may manage the client's keys by `/apiKeys`.
+    pub manage_keys: Option<bool>,
+}
+
+/// Changes the properties of an active key. The key itself stays the same.
+///
+/// # Errors
+/// `not_found` for an unknown or expired key; `invalid_request` for an unusable name or expiry;
+/// `invalid_scope` beyond the client's scope; `conflict` if another key has the name.
+pub async fn update(
+    store: &Arc<Store>,
+    permit: Permit<KeysWrite>,
+    client_id: &str,
+    id: &str,
+    patch: ApiKeyPatch,
+) -> Result<ApiKeyView, Error> {
+    let now = permit.now();
+    if let Some(name) = &patch.name {
+        check_name(name)?;
+    }
+    check_expiry(patch.expires_at.flatten(), now)?;
+    let client_id = client_id.to_owned();
+    let id = id.to_owned();
+    store
+        .write(now, move |transaction| {
+            let client = find_editable(transaction.database(), &permit, &client_id)?;
+            check_scope(patch.scope.as_ref().and_then(Option::as_ref), &client)?;
+            let mut active = active_keys(transaction.database(), &client_id, now)?;
+            let position = active
+                .iter()
+                .position(|key| key.id == id)
+                .ok_or_else(|| not_found("API key", &id))?;
+            let mut key = active.swap_remove(position);
+            if let Some(name) = patch.name.clone()
+                && name != key.name
+            {
+                reclaim_name(transaction, &client_id, &active, &name, now)?;
+                key.name = name;
+            }
+            if let Some(scope) = patch.scope.clone() {
+                key.scope = scope;
+            }
+            if let Some(expires_at) = patch.expires_at {
+                key.expires_at = expires_at;
+            }
+            if let Some(allowed_ips) = patch.allowed_ips.clone() {
+                key.allowed_ips = allowed_ips;
+            }
+            if let Some(manage_keys) = patch.manage_keys {
+                key.manage_keys = manage_keys;
+            }
+            api_key::update(transaction, &key)?;
+            permit.audit(
+                transaction,
+                Action::ApiKeyUpdate,
+                Some(&client.account_id),
+                &id,
+            )?;
+            Ok(key.into())
         })
         .await
 }

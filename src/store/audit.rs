@@ -40,6 +40,8 @@ pub enum Action {
     ApiKeyRevoke,
     #[strum(serialize = "api_key.rotate")]
     ApiKeyRotate,
+    #[strum(serialize = "api_key.update")]
+    ApiKeyUpdate,
     #[strum(serialize = "authentication.failure")]
     AuthenticationFailure,
     #[strum(serialize = "client.create")]

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use actix_web::web::{Path, Payload};
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
-use super::{Created, Creation, Page, ok};
+use super::{Created, Creation, Page, nullable, ok};
 use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
 use crate::manage::account::{self, AccountPatch};
@@ -30,14 +30,9 @@ pub(in crate::http) struct UpdateAccount {
     /// The maximum number of clients, of which users and registration can create as many as are
     /// left; null for the default. Only operators with the right `keyward:accounts:write` can change
     /// it.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "nullable")]
     #[schemars(with = "Option<u32>", range(min = 0, max = 1_000_000_000))]
     max_clients: Option<Option<u32>>,
-}
-
-/// Distinguishes null from a member that is left out.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }
 
 /// `GET /api/v1/accounts`

@@ -7,13 +7,14 @@ use actix_web::web::{Path, Payload};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Created, Creation, Page, Rotation, no_content, ok, respond};
+use super::{Created, Creation, Page, Rotation, no_content, nullable, ok, respond};
+use crate::clock::Timestamp;
 use crate::credential::Credential;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, refusal};
 use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
 use crate::manage::actor::{KeysRead, KeysWrite};
-use crate::manage::api_key::{self, ApiKeyView};
+use crate::manage::api_key::{self, ApiKeyPatch, ApiKeyView};
 use crate::scope::Scope;
 use crate::secret::Disclosed;
 use crate::store::api_key::IpRanges;
@@ -36,6 +37,55 @@ pub(in crate::http) struct CreateKey {
     /// Whether the key may manage the keys of the client.
     #[serde(default)]
     manage_keys: bool,
+}
+
+/// Changes of an API key. Members that are left out stay as they are.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct UpdateKey {
+    /// The name. It must be unique among the keys of the client.
+    #[schemars(length(min = 1, max = 100))]
+    name: Option<String>,
+    /// A subset of the scope of the client; null for the whole scope of the client.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schemars(with = "Option<Scope>")]
+    scope: Option<Option<Scope>>,
+    /// The remaining lifetime in seconds; null for a key that does not expire.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schemars(with = "Option<u32>", range(min = 1))]
+    expires_in: Option<Option<u32>>,
+    /// The IP addresses and ranges that may present the key; null for all addresses.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schemars(with = "Option<Vec<String>>", length(min = 1))]
+    allowed_ips: Option<Option<Vec<String>>>,
+    /// Whether the key may manage the keys of the client.
+    manage_keys: Option<bool>,
+}
+
+impl UpdateKey {
+    fn into_patch(self, now: Timestamp) -> Result<ApiKeyPatch, Error> {
+        let allowed_ips = match self.allowed_ips {
+            Some(Some(words)) if words.is_empty() => {
+                return Err(refusal::api_key_no_ip_ranges().field("allowed_ips"));
+            }
+            Some(Some(words)) => Some(ip_ranges(&words)?),
+            Some(None) => Some(IpRanges::default()),
+            None => None,
+        };
+        let expiry = |seconds: u32| now.saturating_add(Duration::from_secs(seconds.into()));
+        Ok(ApiKeyPatch {
+            name: self.name,
+            scope: self.scope,
+            expires_at: self.expires_in.map(|seconds| seconds.map(expiry)),
+            allowed_ips,
+            manage_keys: self.manage_keys,
+        })
+    }
+}
+
+fn ip_ranges(words: &[String]) -> Result<IpRanges, Error> {
+    IpRanges::from_words(words.iter().map(String::as_str))
+        .map_err(|reason| Error::new(Code::InvalidRequest, reason).field("allowed_ips"))
 }
 
 fn with_key(key: &Credential, view: ApiKeyView) -> Created<ApiKeyView> {
@@ -61,8 +111,7 @@ pub(in crate::http) async fn create(
     let mut creation: Creation<CreateKey> = Creation::read(&api, payload).await?;
     let permit = creation.actor.may(KeysWrite)?;
     let body = &mut creation.body;
-    let allowed_ips = IpRanges::from_words(body.allowed_ips.iter().map(String::as_str))
-        .map_err(|reason| Error::new(Code::InvalidRequest, reason).field("allowed_ips"))?;
+    let allowed_ips = ip_ranges(&body.allowed_ips)?;
     let lifetime = body
         .expires_in
         .map(|seconds| Duration::from_secs(seconds.into()));
@@ -84,6 +133,20 @@ pub(in crate::http) async fn create(
         Ok(all.into_iter().find(|key| key.id == id))
     };
     creation.run(&api, create, find).await
+}
+
+/// `PATCH /api/v1/clients/{client_id}/keys/{id}`
+pub(in crate::http) async fn update(
+    api: ApiRequest,
+    path: Path<(String, String)>,
+    payload: Payload,
+) -> HandlerResult {
+    let (client_id, id) = path.into_inner();
+    let permit = api.permit(KeysWrite).await?;
+    let changes: UpdateKey = api.json(payload).await?;
+    let patch = changes.into_patch(api.now())?;
+    let updated = api_key::update(api.store(), permit, &client_id, &id, patch);
+    Ok(ok(&updated.await?))
 }
 
 /// `POST /api/v1/clients/{client_id}/keys/{id}/rotate`

@@ -10,7 +10,7 @@ use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::dpop;
 use super::extract::{ApiRequest, parse_json};
@@ -292,6 +292,13 @@ impl JsonSchema for DurationInput {
             "examples": ["24h", 3600],
         })
     }
+}
+
+/// Reads a member of which null means something else than its absence, which is `None`.
+fn nullable<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// The rotation of credentials.

@@ -671,6 +671,7 @@ action-api-key-create = API key created
 action-api-key-delete = API key revoked
 action-api-key-revoke = API key revoked by its holder
 action-api-key-rotate = API key rotated
+action-api-key-update = API key updated
 action-authentication-failure = Authentication failed
 action-client-create = Application created
 action-client-delete = Application deleted
@@ -870,6 +871,7 @@ refusal-api-key-limit = { $limit ->
 }
 refusal-api-key-scope = The application doesn’t have all of this scope.
 refusal-api-key-ip-ranges = Enter IP addresses or ranges such as 203.0.113.0/24.
+refusal-api-key-no-ip-ranges = Enter at least one IP address or range, or allow any address.
 refusal-api-key-already-rotated = This API key was already rotated.
 refusal-api-key-is-last = You can’t revoke the last key. Rotate it instead. If it was leaked, expire the old key immediately.
 refusal-resource-server-exists = This name is already in use.

@@ -674,6 +674,7 @@ action-api-key-create = Clé d’API créée
 action-api-key-delete = Clé d’API révoquée
 action-api-key-revoke = Clé d’API révoquée par son détenteur
 action-api-key-rotate = Clé d’API remplacée
+action-api-key-update = Clé d’API modifiée
 action-authentication-failure = Échec d’authentification
 action-client-create = Application créée
 action-client-delete = Application supprimée
@@ -873,6 +874,7 @@ refusal-api-key-limit = { $limit ->
 }
 refusal-api-key-scope = L’application n’a pas toute cette portée.
 refusal-api-key-ip-ranges = Saisissez des adresses IP ou des plages telles que 203.0.113.0/24.
+refusal-api-key-no-ip-ranges = Saisissez au moins une adresse IP ou une plage, ou autorisez toutes les adresses.
 refusal-api-key-already-rotated = Cette clé d’API a déjà été remplacée.
 refusal-api-key-is-last = La dernière clé ne peut pas être révoquée. Remplacez-la plutôt. En cas de fuite, faites expirer immédiatement l’ancienne clé.
 refusal-resource-server-exists = Ce nom est déjà utilisé.
