@@ -685,6 +685,11 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
         Some("keyward:keys:write"),
     ),
     (
+        "/applications/{id}/keys/{key}/edit",
+        "get post",
+        Some("keyward:keys:write"),
+    ),
+    (
         "/applications/{id}/keys/{key}/rotate",
         "get post",
         Some("keyward:keys:write"),

@@ -137,6 +137,7 @@ refusals! {
     api_key_limit(limit: usize) = Conflict, "Maximum number of API keys reached: a client can have at most {limit}; delete one first";
     api_key_scope(scope: &str) = InvalidScope, "The client has only the scope {scope:?}";
     api_key_ip_ranges(detail: &str) = InvalidRequest, "{detail}";
+    api_key_no_scope() = InvalidRequest, "The key needs a scope";
     api_key_no_ip_ranges() = InvalidRequest, "An empty list of IP addresses would allow all of them; give null to allow all";
     api_key_already_rotated() = Conflict, "This API key was rotated already";
     api_key_profile(profile: &str) = InvalidRequest, "The client has the security profile {profile}, which does not allow API keys";

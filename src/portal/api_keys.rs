@@ -77,12 +77,13 @@ pub async fn list(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, P
     keys_page(&user, &application, &Form::default(), None).await
 }
 
-fn path(application: &Application, below: &str) -> String {
+/// The path of a page about the keys of an application.
+pub(super) fn path(application: &Application, below: &str) -> String {
     application.path(&format!("/keys{below}"))
 }
 
 /// The breadcrumbs of the pages below the list of keys.
-fn breadcrumbs(user: &CurrentUser, application: &Application) -> Vec<(String, String)> {
+pub(super) fn breadcrumbs(user: &CurrentUser, application: &Application) -> Vec<(String, String)> {
     let mut breadcrumbs = application.breadcrumbs(user);
     breadcrumbs.push((path(application, ""), user.t("menu-api-keys")));
     breadcrumbs
@@ -166,7 +167,7 @@ pub fn rows(user: &CurrentUser, application: &Application, keys: &[ApiKeyView]) 
                 html! {
                     @if can_edit && !expired {
                         span.buttons {
-                            @if !is_replaced(key) { (to("/rotate", "rotate")) }
+                            @if !is_replaced(key) { (to("/edit", "edit")) (to("/rotate", "rotate")) }
                             @if can_revoke { (to("/revoke", "revoke")) }
                         }
                     }
@@ -244,13 +245,6 @@ pub async fn create(
     let created = async {
         // Nothing checked: the whole scope of the application.
         let scope = Some(form.scope("scope")?).filter(|scope| !scope.is_empty());
-        let ranges = form
-            .get("allowed_ips")
-            .split([' ', ',', '\n', '\r', '\t'])
-            .filter(|word| !word.is_empty());
-        let allowed_ips = IpRanges::from_words(ranges).map_err(|reason| {
-            refusal::api_key_ip_ranges(&reason.to_string()).field("allowed_ips")
-        })?;
         let expires_at = form
             .duration("expires_in")?
             .map(|lifetime| user.now().saturating_add(lifetime));
@@ -258,7 +252,7 @@ pub async fn create(
             name: form.text("name").to_owned(),
             scope,
             expires_at,
-            allowed_ips,
+            allowed_ips: allowed_ips(&form)?,
             manage_keys: form.checked("manage_keys"),
         };
         api_key::create(&user.server.store, user.may(KeysWrite)?, &id, new).await
@@ -267,6 +261,19 @@ pub async fn create(
         Ok((key, view)) => Ok(key_page(&user, &application, &key, &view, "key-created")),
         Err(error) => keys_page(&user, &application, &form, Some(&error)).await,
     }
+}
+
+/// The IP addresses and ranges of a form, separated by white space or commas.
+///
+/// # Errors
+/// `invalid_request` for anything else.
+pub(super) fn allowed_ips(form: &Form) -> Result<IpRanges, Error> {
+    let words = form
+        .get("allowed_ips")
+        .split([' ', ',', '\n', '\r', '\t'])
+        .filter(|word| !word.is_empty());
+    IpRanges::from_words(words)
+        .map_err(|reason| refusal::api_key_ip_ranges(&reason.to_string()).field("allowed_ips"))
 }
 
 /// The page that shows a new key, once: with the ready header and a command to try it.
@@ -303,7 +310,11 @@ fn key_page(
     )
 }
 
-async fn find(
+/// A key of an application.
+///
+/// # Errors
+/// `not_found` if the application has no such key.
+pub(super) async fn find(
     user: &CurrentUser,
     application: &Application,
     id: &str,

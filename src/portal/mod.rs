@@ -20,6 +20,7 @@ use actix_web::{
 
 mod account_field;
 mod accounts;
+mod api_key_edit;
 mod api_keys;
 mod application;
 mod application_actions;
@@ -218,6 +219,10 @@ fn pages(config: &mut web::ServiceConfig) {
         .service(at(
             "/applications/{id}/keys",
             [get(api_keys::list), post(api_keys::create)],
+        ))
+        .service(at(
+            "/applications/{id}/keys/{key}/edit",
+            [get(api_key_edit::edit_form), post(api_key_edit::edit)],
         ))
         .service(at(
             "/applications/{id}/keys/{key}/rotate",

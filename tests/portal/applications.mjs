@@ -90,11 +90,36 @@ async function makingAKey() {
   await press(page, 'Create key')
   await titled(page, 'API key created')
   // The key is refused from this address.
-  assert.equal(await verify(await given(page, 'key')), 401)
+  const refused = await given(page, 'key')
+  assert.equal(await verify(refused), 401)
   await press(page, 'Go to API keys')
   const limited = await row(page, 'Warehouse').innerText()
   for (const words of ['orders:read', '203.0.113.0/24', '2001:db8::/32', /in (89|90) days/]) assert.match(limited, new RegExp(words))
+  await editingAKey(refused)
   return key
+}
+
+/** The key is limited to other addresses, one scope and 90 days. */
+async function editingAKey(key) {
+  await press(page, 'Edit Warehouse')
+  await titled(page, 'Edit Warehouse')
+  assert.equal(await page.locator('#name').inputValue(), 'Warehouse')
+  assert.equal(await page.locator('#allowed_ips').inputValue(), '203.0.113.0/24\n2001:db8::/32')
+  assert.deepEqual(await page.locator('[name=scope]:checked').evaluateAll((all) => all.map((one) => one.value)), ['orders:read'])
+  await fill(page, { name: 'Nightly import' })
+  await press(page, 'Save')
+  await wrong(page, 'name', 'This name is already in use.')
+  await fill(page, { name: 'Warehouse', allowed_ips: '127.0.0.0/8' })
+  await press(page, 'Save')
+  await notice(page, 'API key updated.')
+  await eventually('the new addresses', async () => (await verify(key)) === 200)
+  const edited = await row(page, 'Warehouse').innerText()
+  for (const words of ['orders:read', '127.0.0.0/8', /in (89|90) days/]) assert.match(edited, new RegExp(words))
+  await press(page, 'Edit Warehouse')
+  await fill(page, { expires_in: 'never', scope: ['orders:read', 'orders:write'] })
+  await press(page, 'Save')
+  const unlimited = await row(page, 'Warehouse').innerText()
+  assert.ok(!/days|orders:/.test(unlimited), unlimited)
 }
 
 async function theLifeOfAKey() {

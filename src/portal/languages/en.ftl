@@ -429,6 +429,8 @@ manages-keys = Manages keys
 expired = Expired
 rotate = Rotate
 revoke = Revoke
+edit-key = Edit { $name }
+unchanged = Unchanged
 rotate-key = Rotate { $name }
 rotate-text = Creates a new key with the same name, scope and IP addresses. The old key expires after the time you choose.
 help-grace = Long enough to switch everything to the new key.
@@ -440,6 +442,7 @@ help-key-name = Where the key is used, such as “Nightly import”.
 help-key-scope = If you select none, the key has the full scope of the application.
 help-allowed-ips = One address or range per line, such as 203.0.113.0/24. Leave empty to allow all addresses.
 help-manage-keys = The key can create and revoke keys through /apiKeys. Don’t use such a key to call other APIs.
+done-key-updated = API key updated.
 done-key-revoked = API key revoked.
 
 ## People
@@ -871,6 +874,7 @@ refusal-api-key-limit = { $limit ->
 }
 refusal-api-key-scope = The application doesn’t have all of this scope.
 refusal-api-key-ip-ranges = Enter IP addresses or ranges such as 203.0.113.0/24.
+refusal-api-key-no-scope = Select at least one scope.
 refusal-api-key-no-ip-ranges = Enter at least one IP address or range, or allow any address.
 refusal-api-key-already-rotated = This API key was already rotated.
 refusal-api-key-is-last = You can’t revoke the last key. Rotate it instead. If it was leaked, expire the old key immediately.

@@ -432,6 +432,8 @@ manages-keys = Gère les clés
 expired = Expirée
 rotate = Remplacer
 revoke = Révoquer
+edit-key = Modifier { $name }
+unchanged = Inchangée
 rotate-key = Remplacer { $name }
 rotate-text = Crée une clé avec le même nom, la même portée et les mêmes adresses IP. L’ancienne expire après le délai choisi.
 help-grace = Prévoyez le temps de déployer la nouvelle clé partout.
@@ -443,6 +445,7 @@ help-key-name = L’usage de la clé, par exemple « Import nocturne ».
 help-key-scope = Sans sélection, la clé a toute la portée de l’application.
 help-allowed-ips = Une adresse ou une plage par ligne, par exemple 203.0.113.0/24. Laissez vide pour autoriser toutes les adresses.
 help-manage-keys = La clé peut créer et révoquer des clés par /apiKeys. N’utilisez pas une telle clé pour appeler d’autres API.
+done-key-updated = Clé d’API modifiée.
 done-key-revoked = Clé d’API révoquée.
 
 ## Personnes
@@ -874,6 +877,7 @@ refusal-api-key-limit = { $limit ->
 }
 refusal-api-key-scope = L’application n’a pas toute cette portée.
 refusal-api-key-ip-ranges = Saisissez des adresses IP ou des plages telles que 203.0.113.0/24.
+refusal-api-key-no-scope = Sélectionnez au moins une portée.
 refusal-api-key-no-ip-ranges = Saisissez au moins une adresse IP ou une plage, ou autorisez toutes les adresses.
 refusal-api-key-already-rotated = Cette clé d’API a déjà été remplacée.
 refusal-api-key-is-last = La dernière clé ne peut pas être révoquée. Remplacez-la plutôt. En cas de fuite, faites expirer immédiatement l’ancienne clé.

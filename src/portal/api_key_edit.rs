@@ -1,0 +1,161 @@
+//! Changes of an API key: its name, expiry, scope and IP addresses.
+
+use actix_web::HttpResponse;
+use actix_web::web::Path;
+
+use maud::html;
+
+use super::api_keys::{allowed_ips, breadcrumbs, find, path};
+use super::application::Application;
+use super::components::{self, Field, duration_choices};
+use super::form::Form;
+use super::page::{NavItem, PageHeader, done, user_page};
+use super::page_error::{PageError, recoverable};
+use super::session_extractor::{AuthenticatedForm, CurrentUser};
+use crate::error::{Error, refusal};
+use crate::manage::actor::KeysWrite;
+use crate::manage::api_key::{self, ApiKeyPatch, ApiKeyView};
+use crate::scope::Scope;
+
+/// The choice of a key that does not expire. The empty choice leaves the expiry as it is, so that a
+/// form without the field does not extend a key.
+const NEVER: &str = "never";
+
+/// The form with the present properties of a key.
+pub async fn edit_form(
+    user: CurrentUser,
+    ids: Path<(String, String)>,
+) -> Result<HttpResponse, PageError> {
+    user.may(KeysWrite)?;
+    let application = Application::find(&user, &ids.0).await?;
+    let key = find(&user, &application, &ids.1).await?;
+    let ranges = key.allowed_ips.as_str().replace(' ', "\n");
+    let scope = key.scope.as_ref().unwrap_or(&application.client.scope);
+    let mut fields = vec![("name", key.name.as_str()), ("allowed_ips", &ranges)];
+    fields.extend(scope.iter().map(|token| ("scope", token)));
+    if key.manage_keys {
+        fields.push(("manage_keys", "on"));
+    }
+    let present = Form::filled(&fields);
+    Ok(edit_page(&user, &application, &key, &present, None))
+}
+
+fn edit_page(
+    user: &CurrentUser,
+    application: &Application,
+    key: &ApiKeyView,
+    submitted: &Form,
+    error: Option<&Error>,
+) -> HttpResponse {
+    let mut lifetimes = vec![(String::new(), user.t("unchanged"))];
+    lifetimes.extend(duration_choices(
+        user,
+        &[NEVER, "30d", "90d", "365d"],
+        "no-expiry",
+    ));
+    let action = path(application, &format!("/{}/edit", key.id));
+    let content = components::form(
+        user,
+        &action,
+        html! {
+            (Field::new(user, "name", error).help("help-key-name").input("text", submitted.get("name")))
+            (Field::new(user, "expires_in", error).select(&lifetimes, submitted.get("expires_in")))
+            @if !application.client.scope.is_empty() {
+                (Field::new(user, "scope", error).checkboxes(application.client.scope.iter(), submitted))
+            }
+            (Field::new(user, "allowed_ips", error).optional().help("help-allowed-ips").textarea(submitted.get("allowed_ips")))
+            (Field::new(user, "manage_keys", error).help("help-manage-keys").checkbox(submitted.checked("manage_keys")))
+            div.buttons {
+                button.primary { (user.t("save")) }
+                a.button href=(user.link(&path(application, ""))) { (user.t("cancel")) }
+            }
+        },
+    );
+    let title = user.tr("edit-key", &[("name", key.name.as_str().into())]);
+    let header = PageHeader {
+        breadcrumbs: breadcrumbs(user, application),
+        error,
+        ..PageHeader::titled(title)
+    };
+    user_page(user, NavItem::ApiKeys, header, content)
+}
+
+/// Saves an edited key.
+pub async fn edit(
+    AuthenticatedForm { user, form }: AuthenticatedForm,
+    ids: Path<(String, String)>,
+) -> Result<HttpResponse, PageError> {
+    let application = Application::find(&user, &ids.0).await?;
+    let key = find(&user, &application, &ids.1).await?;
+    let updated = async {
+        let expires_at = match form.text("expires_in") {
+            "" => None,
+            NEVER => Some(None),
+            _ => {
+                let lifetime = form.duration("expires_in")?;
+                lifetime.map(|lifetime| Some(user.now().saturating_add(lifetime)))
+            }
+        };
+        let patch = ApiKeyPatch {
+            name: Some(form.text("name").to_owned()),
+            scope: new_scope(&form, &application.client.scope)?,
+            expires_at,
+            allowed_ips: match form.all("allowed_ips").next() {
+                Some(_) => Some(allowed_ips(&form)?),
+                None => None,
+            },
+            manage_keys: Some(form.checked("manage_keys")),
+        };
+        let permit = user.may(KeysWrite)?;
+        api_key::update(&user.server.store, permit, &ids.0, &ids.1, patch).await
+    };
+    let list = path(&application, "");
+    match recoverable(&user, updated.await, &list)? {
+        Ok(_) => Ok(done(&user, &list, "key-updated")),
+        Err(error) => Ok(edit_page(&user, &application, &key, &form, Some(&error))),
+    }
+}
+
+/// The scope by the checked boxes: all of them are the whole scope of the application. To check none is
+/// refused, since a form without the field must not extend the scope of a key.
+fn new_scope(form: &Form, of_application: &Scope) -> Result<Option<Option<Scope>>, Error> {
+    if of_application.is_empty() {
+        return Ok(None);
+    }
+    let scope = form.scope("scope")?;
+    if scope.is_empty() {
+        return Err(refusal::api_key_no_scope().field("scope"));
+    }
+    Ok(Some(
+        Some(scope).filter(|scope| !of_application.is_subset(scope)),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+
+    #[test]
+    fn a_form_without_a_scope_never_extends_that_of_the_key() {
+        let of_application: Scope = "orders:read orders:write".parse().unwrap();
+        let cases = [
+            ("scope=orders:read", Ok(Some(Some("orders:read")))),
+            ("scope=orders:read&scope=orders:write", Ok(Some(None))),
+            ("scope=", Err(Code::InvalidRequest)),
+            ("name=x", Err(Code::InvalidRequest)),
+            ("scope=%22", Err(Code::InvalidScope)),
+        ];
+        for (body, expected) in cases {
+            let form = Form::parse(body.as_bytes());
+            let scope = new_scope(&form, &of_application);
+            let words = scope.as_ref().map(|scope| {
+                let scope = scope.as_ref()?;
+                Some(scope.as_ref().map(Scope::as_str))
+            });
+            assert_eq!(words.map_err(Error::code), expected, "{body}");
+        }
+        let form = Form::parse(b"name=x");
+        assert_eq!(new_scope(&form, &Scope::default()).unwrap(), None);
+    }
+}
