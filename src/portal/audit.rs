@@ -204,7 +204,10 @@ pub async fn export(user: CurrentUser, request: HttpRequest) -> Result<HttpRespo
     let permit = user.may(AuditRead)?;
     let query = AuditQuery::parse(&user);
     let filter = query.filter(&user, None)?;
-    let format = ExportFormat::parse(&user.query("format").unwrap_or_default())?;
+    let format = match user.query("format") {
+        Some(name) => ExportFormat::parse(&name)?,
+        None => ExportFormat::Csv,
+    };
     let export = Export::new(&user.server.store, permit, filter, format);
     Ok(download::audit(&request, export).await?)
 }
