@@ -198,8 +198,11 @@ fn output_is_readable_and_wrong_usage_has_status_two() {
             );
         },
     );
-    let (status, out, _) = said(&["--help"]);
+    // Only one command lists the settings in its help; the others accept them too.
+    let (status, out, _) = said(&["serve", "--help"]);
     assert!(status == 0 && out.contains("--token-ttl") && out.contains("KEYWARD_TOKEN_TTL"));
+    let (status, out, _) = said(&["client", "list", "--help"]);
+    assert!(status == 0 && !out.contains("--token-ttl"), "{out}");
     // Writing to a closed pipe is not an error.
     let line = format!("{} client list | true", env!("CARGO_BIN_EXE_keyward"));
     let piped = world

@@ -191,7 +191,10 @@ fn a_locked_file_is_answered_with_503() {
     let token = node.token(&client);
     let mut holder =
         SqliteConnection::establish(&world.folder.join("keyward.db").to_string_lossy()).unwrap();
-    holder.batch_execute("BEGIN IMMEDIATE").unwrap();
+    // The server may be writing at this moment.
+    holder
+        .batch_execute("PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE")
+        .unwrap();
     unavailable(&node.token_reply(&client, &[]));
     unavailable(&node.revoke(&client, &token));
     assert!(

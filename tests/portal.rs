@@ -139,8 +139,9 @@ fn pages() -> Vec<String> {
     let pages = routes
         .filter(|route| route.contains("get("))
         .map(|route| route.split('"').nth(1).unwrap().to_owned());
+    // An export is a file.
     pages
-        .filter(|path| !matches!(path.as_str(), "" | "/"))
+        .filter(|path| !matches!(path.as_str(), "" | "/" | "/audit/export"))
         .collect()
 }
 
@@ -356,7 +357,7 @@ on_both! {
                 let node = world.start();
                 let mut holder = SqliteConnection::establish(&world.folder.join("keyward.db").to_string_lossy()).unwrap();
                 journey(&world, &node, "trouble", input, |what| {
-                    holder.batch_execute(if what == "away" { "BEGIN IMMEDIATE" } else { "ROLLBACK" }).unwrap();
+                    holder.batch_execute(if what == "away" { "PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE" } else { "ROLLBACK" }).unwrap();
                 });
             }
             Backend::Postgres => {

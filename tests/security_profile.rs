@@ -325,10 +325,11 @@ on_both! {
         assert_eq!(browser.act(&action, &[("name", "Bank 3"), ("scope", "read"), ("profile", "none")]).status, 303);
         assert_eq!(profile(), (json!("Bank 3"), json!("private_key_jwt"), json!("none")));
 
-        world.cli(&["resource", "create", "--identifier", API, "--name", "Orders", "--token-typ", "JWT", "--signing-alg", "ES256"]);
+        world.cli(&["resource", "create", "--identifier", API, "--name", "Orders", "--scope", "read", "--token-typ", "JWT", "--signing-alg", "ES256"]);
         assert_eq!(browser.act("/portal/resource-servers/edit", &[("identifier", API)]).status, 303);
         let server = &world.cli(&["resource", "list"])[0];
         assert_eq!((&server["token_typ"], &server["signing_alg"]), (&json!("JWT"), &json!("ES256")));
+        assert_eq!((&server["name"], &server["scope"]), (&json!("Orders"), &json!("read")));
     }
 
     /// By the profile of the server, which a reload sets, no client may use a shared secret.

@@ -100,9 +100,10 @@ pub async fn edit(
             name: Some(form.text("name").to_owned()),
             scope: new_scope(&form, &application.client.scope)?,
             expires_at,
-            allowed_ips: match form.all("allowed_ips").next() {
-                Some(_) => Some(allowed_ips(&form)?),
-                None => None,
+            allowed_ips: if form.has("allowed_ips") {
+                Some(allowed_ips(&form)?)
+            } else {
+                None
             },
             manage_keys: Some(form.checked("manage_keys")),
         };

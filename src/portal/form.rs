@@ -81,6 +81,12 @@ impl Form {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Whether the form has a field, even an empty one. A form without a field must not change what the
+    /// field stands for.
+    pub fn has(&self, name: &str) -> bool {
+        self.all(name).next().is_some()
+    }
+
     /// Whether a checkbox is checked.
     pub fn checked(&self, name: &str) -> bool {
         !self.get(name).is_empty()
@@ -170,6 +176,7 @@ mod tests {
         }
         assert_eq!(form.all("scope").collect::<Vec<_>>(), ["a", "b:c"]);
         assert!(form.checked("name") && !form.checked("empty") && !form.checked("missing"));
+        assert!(form.has("name") && form.has("empty") && form.has("key") && !form.has("missing"));
     }
 
     #[test]

@@ -217,8 +217,12 @@ pub async fn edit(
     let identifier = form.get("identifier");
     let updated = async {
         let changes = ResourceServerChanges {
-            name: Some(form.text("name").to_owned()),
-            scope: Some(form.scope("scope")?),
+            name: form.has("name").then(|| form.text("name").to_owned()),
+            scope: if form.has("scope") {
+                Some(form.scope("scope")?)
+            } else {
+                None
+            },
             token_typ: form.choice("token-typ")?,
             signing_algorithm: form.choice("signing-alg")?,
         };

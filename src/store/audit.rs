@@ -813,7 +813,11 @@ mod tests {
                     ("", Database::Sqlite(_)) => "sqlite_autoindex_audit_1".to_owned(),
                     (index, _) => index.to_owned(),
                 };
-                let uses_index = plan.split([' ', '\n']).any(|word| word == index);
+                let uses = |index: &str| plan.split([' ', '\n']).any(|word| word == index);
+                // For a short range of ids, Postgres may estimate that another index is as good.
+                let has_range =
+                    filter.since.is_some() || filter.until.is_some() || filter.before.is_some();
+                let uses_index = uses(&index) || has_range && plan.contains("using audit_");
                 let reads_all = ["Seq Scan", "Sort", "TEMP B-TREE"];
                 assert!(
                     uses_index && !reads_all.into_iter().any(|step| plan.contains(step)),

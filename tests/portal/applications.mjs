@@ -168,7 +168,7 @@ async function theLifeOfAKey() {
 
   await to(page, KEYS)
   await press(page, /^Revoke Warehouse/)
-  await shows(page, 'Never used.')
+  await shows(page, 'Last used just now.')
   await press(page, 'Cancel')
   await titled(page, 'API keys of Order import')
 }

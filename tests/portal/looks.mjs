@@ -61,7 +61,9 @@ export async function keyboard(page) {
       const { outlineStyle, outlineWidth } = getComputedStyle(target)
       globalThis.reached.push([target, outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2])
     })
-    return globalThis.reachable.length
+    // Each part of a date and a time is a stop of its own.
+    const dates = globalThis.reachable.filter((own) => own.type?.startsWith('date'))
+    return globalThis.reachable.length + 7 * dates.length
   })
   for (let presses = 0; presses < count + 3; presses += 1) await page.keyboard.press('Tab')
   return page.evaluate(() => {

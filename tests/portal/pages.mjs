@@ -343,6 +343,7 @@ async function operating(language) {
   await go('/applications/new', 'application by an operator')
   await go(`${own}/edit`, 'edit by an operator')
   await go('/audit')
+  await go('/status')
   await go('/profile')
   await page.setViewportSize(DESK)
   await leads(page, () => page.getByRole('button', { name: language === 'fr' ? 'English' : 'Français' }).click())

@@ -242,9 +242,11 @@ impl Reply {
     }
 }
 
-/// The hidden fields of the form with this action.
+/// The hidden fields of the form that is posted to this action.
 pub fn hidden(page: &Reply, action: &str) -> Vec<(String, String)> {
-    let begin = page.body.find(&format!("action=\"{action}\""));
+    let begin = page
+        .body
+        .find(&format!("method=\"post\" action=\"{action}\""));
     let form = &page.body
         [begin.unwrap_or_else(|| panic!("{}: no form for {action}: {}", page.status, page.body))..];
     let form = form.split("</form>").next().unwrap();

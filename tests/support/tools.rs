@@ -235,7 +235,7 @@ pub fn compile_java(sources: &[PathBuf], jars: &Path, folder: &Path) -> String {
     let output = Command::new("javac")
         .args(JVM_FLAGS.map(|flag| format!("-J{flag}")))
         // Annotation processors in the jars are not looked for.
-        .args(["-proc:none", "-parameters", "-cp"])
+        .args(["-proc:none", "-parameters", "-encoding", "UTF-8", "-cp"])
         .arg(jars)
         .arg("-d")
         .arg(folder)
