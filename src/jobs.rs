@@ -19,6 +19,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::net::client_authorities::ClientAuthorities;
@@ -55,9 +58,14 @@ pub struct Jobs {
     election: Option<Arc<Election>>,
     reporter: Arc<NodeReporter>,
     server: Arc<AuthorizationServer>,
+    stop: CancellationToken,
+    supervisor: JoinHandle<()>,
 }
 
-/// Starts all jobs. They run until the process ends.
+/// How long a node that stops waits for the runs of jobs that are in progress.
+const STOP_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Starts all jobs. They run until [`Jobs::finish`].
 pub fn start(
     server: &Arc<AuthorizationServer>,
     connections: &Arc<Connections>,
@@ -152,25 +160,48 @@ pub fn start(
             Election::run,
         ));
     }
-    let supervised = supervisor::run(jobs, election.clone(), server.clone(), reports);
-    tokio::spawn(supervised);
+    let stop = CancellationToken::new();
+    let supervised = supervisor::run(
+        jobs,
+        election.clone(),
+        server.clone(),
+        reports,
+        stop.clone(),
+    );
     Jobs {
         election,
         reporter,
         server: server.clone(),
+        stop,
+        supervisor: tokio::spawn(supervised),
     }
 }
 
 impl Jobs {
-    /// Writes what is still in memory and steps down as the leader, after the last request.
-    pub async fn finish(&self) {
-        // If the database does not answer, the node must not wait for it twice before it stops.
-        let finished = match flush_usage(self.server.clone()).await {
-            Ok(()) => self.reporter.leave().await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = finished {
-            tracing::warn!(error = error.reason(), "cannot write the usage counters");
+    /// Stops the jobs, writes what is still in memory and steps down as the leader, after the last
+    /// request.
+    pub async fn finish(self) {
+        self.stop.cancel();
+        // A report or an election in progress would write again what is deleted below.
+        if tokio::time::timeout(STOP_TIMEOUT, self.supervisor)
+            .await
+            .is_err()
+        {
+            tracing::warn!("background jobs are still running");
+        }
+        match flush_usage(self.server.clone()).await {
+            // If the database does not answer, the node must not wait for it twice before it stops.
+            Err(error) => {
+                tracing::warn!(error = error.reason(), "cannot write the usage counters");
+            }
+            Ok(()) => {
+                if let Err(error) = self.reporter.leave().await {
+                    tracing::warn!(
+                        error = error.reason(),
+                        "cannot delete the report of this node"
+                    );
+                }
+            }
         }
         if let Some(election) = &self.election
             && let Err(error) = election.step_down().await

@@ -24,6 +24,17 @@ on_both! {
     }
 }
 
+on_both! {
+    /// Also a node that stops while it writes its first report and asks to lead.
+    fn a_node_that_stops_is_neither_listed_nor_the_leader(world: World) {
+        for _ in 0..6 {
+            assert!(world.start().stop().success());
+            assert_eq!(world.count("SELECT count(*) FROM nodes"), 0);
+            assert_eq!(world.count("SELECT count(*) FROM leader WHERE node <> ''"), 0);
+        }
+    }
+}
+
 on_both_and_serializable! {
     fn changes_on_one_node_take_effect_on_the_others_within_a_second(world: World) {
         let api = world.resource("urn:api");

@@ -1,4 +1,5 @@
-//! Runs jobs at their periods, logs and counts what fails, and restarts what panicked.
+//! Runs jobs at their periods until they are stopped, logs and counts what fails, and restarts what
+//! panicked.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -6,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::{Id, JoinSet};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
 
 use super::election::Election;
 use super::node_report::JobReports;
@@ -62,12 +64,14 @@ impl Job {
     }
 }
 
-/// Runs all jobs, each in a task of its own, for as long as the process lives.
+/// Runs all jobs, each in a task of its own, until `stop` is cancelled. It returns when the runs that are
+/// in progress then have ended.
 pub(super) async fn run(
     jobs: Vec<Job>,
     election: Option<Arc<Election>>,
     server: Arc<AuthorizationServer>,
     reports: Arc<JobReports>,
+    stop: CancellationToken,
 ) {
     let is_leader = move || {
         election
@@ -78,7 +82,7 @@ pub(super) async fn run(
         metrics: server.usage.metrics.clone(),
         reports,
     };
-    supervise(jobs, is_leader, log).await;
+    supervise(jobs, is_leader, log, stop).await;
 }
 
 /// Where the outcomes of runs are recorded.
@@ -92,6 +96,7 @@ async fn supervise(
     jobs: Vec<Job>,
     is_leader: impl Fn() -> bool + Clone + Send + Sync + 'static,
     log: RunLog,
+    stop: CancellationToken,
 ) {
     let mut tasks = JoinSet::new();
     let mut running: HashMap<Id, Arc<Job>> = HashMap::new();
@@ -99,17 +104,22 @@ async fn supervise(
         log.metrics.add_job(job.name, job.period);
         log.reports.add(job.name, job.period);
         let job = Arc::new(job);
-        let task = run_job(job.clone(), Duration::ZERO, is_leader.clone(), log.clone());
+        let task = run_job(
+            job.clone(),
+            Duration::ZERO,
+            is_leader.clone(),
+            log.clone(),
+            stop.clone(),
+        );
         running.insert(tasks.spawn(task).id(), job);
     }
     while let Some(ended) = tasks.join_next_with_id().await {
-        let (id, reason) = match ended {
-            Ok((id, ())) => (id, "it returned".to_owned()),
-            Err(error) => (error.id(), error.to_string()),
-        };
-        let Some(job) = running.remove(&id) else {
+        // A task returns only when it is stopped.
+        let Err(error) = ended else { continue };
+        let Some(job) = running.remove(&error.id()) else {
             continue;
         };
+        let reason = error.to_string();
         tracing::error!(
             job = job.name,
             error = reason,
@@ -118,19 +128,29 @@ async fn supervise(
         log.metrics.count_job(job.name, JobOutcome::Panic);
         log.reports.failed(job.name, &reason, Timestamp::now());
         let delay = RESTART_DELAY + job.period;
-        let task = run_job(job.clone(), delay, is_leader.clone(), log.clone());
+        let task = run_job(
+            job.clone(),
+            delay,
+            is_leader.clone(),
+            log.clone(),
+            stop.clone(),
+        );
         running.insert(tasks.spawn(task).id(), job);
     }
 }
 
-async fn run_job(job: Arc<Job>, delay: Duration, is_leader: impl Fn() -> bool, log: RunLog) {
+async fn run_job(
+    job: Arc<Job>,
+    delay: Duration,
+    is_leader: impl Fn() -> bool,
+    log: RunLog,
+    stop: CancellationToken,
+) {
     let RunLog { metrics, reports } = log;
-    tokio::time::sleep(delay).await;
-    let mut ticks = tokio::time::interval(job.period);
+    let mut ticks = tokio::time::interval_at(Instant::now() + delay, job.period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failures = Failures::default();
-    loop {
-        ticks.tick().await;
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         if job.on == RunOn::Leader && !is_leader() {
             metrics.clear_job_success(job.name);
             reports.left(job.name);
@@ -232,7 +252,7 @@ mod tests {
             metrics: metrics.clone(),
             reports: Arc::default(),
         };
-        let supervised = supervise(jobs, is_leader, log);
+        let supervised = supervise(jobs, is_leader, log, CancellationToken::new());
         let _ = tokio::time::timeout(Duration::from_secs(seconds), supervised).await;
         metrics
     }
@@ -295,6 +315,37 @@ mod tests {
         }
         for state in [failing, panicking, fine] {
             assert!(state.0.load(Ordering::Relaxed) > 15, "runs go on");
+        }
+    }
+
+    /// Takes three seconds.
+    async fn take_long(runs: Arc<Runs>) -> Outcome {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        succeed(runs).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_waits_for_the_runs_in_progress_and_begins_no_other() {
+        let (long, short) = (Arc::new(Runs::default()), Arc::new(Runs::default()));
+        let period = Duration::from_secs(1);
+        let jobs = vec![
+            Job::new("long", period, RunOn::EveryNode, &long, take_long),
+            Job::new("short", period, RunOn::EveryNode, &short, succeed),
+        ];
+        let log = RunLog {
+            metrics: Arc::default(),
+            reports: Arc::default(),
+        };
+        let stop = CancellationToken::new();
+        let began = Instant::now();
+        let supervised = tokio::spawn(supervise(jobs, || true, log, stop.clone()));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(long.0.load(Ordering::Relaxed), 0, "in progress");
+        stop.cancel();
+        supervised.await.unwrap();
+        assert_eq!(began.elapsed().as_secs(), 3);
+        for runs in [long, short] {
+            assert_eq!(runs.0.load(Ordering::Relaxed), 1);
         }
     }
 

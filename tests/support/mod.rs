@@ -139,9 +139,6 @@ impl Template {
         // No node has recorded its settings or the time in this database.
         world.execute("DELETE FROM deployment");
         world.execute("UPDATE clock SET begun_at = 0");
-        // A node that stops while it asks to lead may leave its id: a copy had no leader for a while.
-        world.execute("UPDATE leader SET node = ''");
-        world.execute("DELETE FROM nodes");
         let folder = world.folder.clone();
         let postgres_name = world.postgres_name.take();
         std::mem::forget(world);
