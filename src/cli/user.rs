@@ -56,6 +56,9 @@ pub enum User {
     },
 }
 
+/// How many users are read at a time.
+const PAGE: i64 = 1000;
+
 fn cells(user: &UserView) -> [String; 5] {
     let account = user.account_name.as_ref().or(user.account.as_ref());
     let sign_in = match (user.has_password, user.has_second_factor) {
@@ -98,13 +101,14 @@ impl User {
             User::List => {
                 let mut list =
                     ListWriter::new(context.json, ["ID", "EMAIL", "ROLE", "ACCOUNT", "SIGN-IN"]);
-                let mut after = String::new();
+                let mut after = None;
                 loop {
-                    let page = user::list_page(&store, operator.may(UsersRead)?, &after).await?;
+                    let permit = operator.may(UsersRead)?;
+                    let page = user::search(&store, permit, None, after, PAGE).await?;
                     let Some(last) = page.last() else {
                         return list.finish();
                     };
-                    after.clone_from(&last.email);
+                    after = Some(last.email.clone());
                     if list.write(&page, cells)?.is_break() {
                         return list.finish();
                     }

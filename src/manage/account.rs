@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::actor::Permit;
 use super::rights::{AccountsRead, AccountsWrite, RightType, UsersWrite};
-use super::{check_name, invalid, not_found};
+use super::{check_name, has_nul, invalid, not_found};
 use crate::error::{Error, refusal};
 use crate::store::account;
 pub use crate::store::account::{Account, AccountKind};
@@ -53,27 +53,6 @@ pub async fn list(store: &Arc<Store>, permit: Permit<AccountsRead>) -> Result<Ve
     Ok(accounts)
 }
 
-/// The accounts that the actor can see, by name, to select one from; none if there are more than
-/// `limit`.
-///
-/// # Errors
-/// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
-pub async fn if_few(
-    store: &Arc<Store>,
-    permit: Permit<AccountsRead>,
-    limit: usize,
-) -> Result<Option<Vec<Account>>, Error> {
-    let rows = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
-    let mut accounts = store
-        .read(move |database| account::list_first(database, rows))
-        .await?;
-    if accounts.len() > limit {
-        return Ok(None);
-    }
-    accounts.retain(|account| permit.can_access(&account.id));
-    Ok(Some(accounts))
-}
-
 /// Up to `limit` accounts of partners that the actor can see by name, starting after the name `after`:
 /// all of them, or those whose id is `text` or whose name contains it in any case. The account that
 /// owns the clients of resource servers is no partner's.
@@ -87,11 +66,7 @@ pub async fn search(
     after: Option<String>,
     limit: i64,
 ) -> Result<Vec<Account>, Error> {
-    if [&text, &after]
-        .into_iter()
-        .flatten()
-        .any(|text| text.contains('\0'))
-    {
+    if [&text, &after].into_iter().any(has_nul) {
         return Ok(Vec::new());
     }
     let own = permit.account().map(str::to_owned);

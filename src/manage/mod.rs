@@ -68,6 +68,11 @@ fn check_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether a text holds a NUL. Postgres takes none, so that no row can match it.
+fn has_nul(text: &Option<String>) -> bool {
+    text.as_ref().is_some_and(|text| text.contains('\0'))
+}
+
 /// Control characters, and zero-width and direction marks, which make two names look alike.
 fn is_invisible(c: char) -> bool {
     c.is_control()

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::actor::{Permit, UsersRead, UsersWrite};
 use super::rights::Rights;
-use super::{account, invalid, not_found, second_factor};
+use super::{account, has_nul, invalid, not_found, second_factor};
 use crate::clock::Timestamp;
 use crate::crypto::password::Password;
 pub use crate::crypto::password::Passwords;
@@ -182,11 +182,7 @@ pub async fn search(
     after: Option<String>,
     limit: i64,
 ) -> Result<Vec<UserView>, Error> {
-    if [&text, &after]
-        .into_iter()
-        .flatten()
-        .any(|text| text.contains('\0'))
-    {
+    if [&text, &after].into_iter().any(has_nul) {
         return Ok(Vec::new());
     }
     let account = permit.account().map(str::to_owned);
@@ -197,19 +193,6 @@ pub async fn search(
             views(database, users)
         })
         .await
-}
-
-/// A page of the users that the actor can see, by e-mail address, after the address `after`. The page
-/// after the last one is empty.
-///
-/// # Errors
-/// `temporarily_unavailable` if the database cannot be reached.
-pub async fn list_page(
-    store: &Arc<Store>,
-    permit: Permit<UsersRead>,
-    after: &str,
-) -> Result<Vec<UserView>, Error> {
-    search(store, permit, None, Some(after.to_owned()), PAGE).await
 }
 
 /// The user with this id.

@@ -4,8 +4,9 @@ use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
-use super::components::{self, Field, badge, clip, empty, hidden, list_path, search_form, table};
+use super::components::{self, Field, badge, clip, empty, hidden, table};
 use super::form::Form;
+use super::list_query::ListQuery;
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
@@ -13,9 +14,6 @@ use crate::decimal;
 use crate::error::{Error, refusal};
 use crate::manage::account::{self, Account, AccountPatch};
 use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
-
-/// The number of accounts on a page.
-const PAGE_SIZE: usize = 50;
 
 /// The accounts of partners, found by name or id and by page, and the form to create another.
 pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
@@ -28,29 +26,17 @@ async fn accounts_page(
     error: Option<&Error>,
 ) -> Result<HttpResponse, PageError> {
     user.may(AccountsWrite)?;
-    let text = user.query("text");
-    let after = user.query("after");
-    let permit = user.may(AccountsRead)?;
-    // One more than is shown tells whether there is a next page.
-    let limit = i64::try_from(PAGE_SIZE + 1).unwrap_or(i64::MAX);
-    let found = account::search(
-        &user.server.store,
-        permit,
-        text.clone(),
-        after.clone(),
-        limit,
-    )
-    .await?;
-    let shown = &found[..found.len().min(PAGE_SIZE)];
-    let next = shown.last().filter(|_| found.len() > PAGE_SIZE);
-    let next = next.map(|last| list_path("/accounts", text.as_deref(), &last.name));
-    let first = after.map(|_| list_path("/accounts", text.as_deref(), ""));
+    let query = ListQuery::parse(user, "/accounts");
+    let (text, after) = (query.text.clone(), query.after.clone());
+    let (store, permit) = (&user.server.store, user.may(AccountsRead)?);
+    let found = account::search(store, permit, text, after, ListQuery::LIMIT).await?;
+    let page = query.page(user, &found, |account| &account.name);
     let content = html! {
-        (search_form(user, "/accounts", "field-account-text", text.as_deref()))
-        @if shown.is_empty() && text.is_some() { (empty(&user.t("applications-not-found"), &user.t("accounts-not-found-text"), None)) }
-        @else if shown.is_empty() { (empty(&user.t("accounts-none"), &user.t("accounts-none-text"), None)) }
-        @else { (rows(user, shown)) }
-        (components::pages(user, first.as_deref(), next.as_deref()))
+        (query.form(user, "field-account-text"))
+        @if page.shown.is_empty() && query.text.is_some() { (empty(&user.t("applications-not-found"), &user.t("accounts-not-found-text"), None)) }
+        @else if page.shown.is_empty() { (empty(&user.t("accounts-none"), &user.t("accounts-none-text"), None)) }
+        @else { (rows(user, page.shown)) }
+        (page.links)
         section aria-labelledby="new-account" {
             h2 #new-account { (user.t("account-new")) }
             (components::idempotent_form(user, "/accounts", submitted, html! {

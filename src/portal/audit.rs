@@ -5,6 +5,7 @@ use fluent_bundle::FluentValue;
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 
+use super::account_field::AccountChoices;
 use super::components::{Field, empty, table};
 use super::form::Form;
 use super::language::{argument, message_id};
@@ -22,9 +23,6 @@ use crate::manage::audit::{
 
 /// The number of entries on a page.
 const PAGE_SIZE: usize = 50;
-
-/// How many accounts a selection has at most.
-const MAX_CHOICES: usize = 100;
 
 /// The message for an action.
 pub fn action_message(action: &str) -> String {
@@ -244,23 +242,20 @@ async fn filter_form(
     })
 }
 
-/// The field for the account: a selection, or a text if there are too many accounts to select from.
+/// The field for the account of operators.
 async fn account_field(
     user: &CurrentUser,
     query: &AuditQuery,
     error: Option<&Error>,
 ) -> Result<Markup, PageError> {
-    let field = Field::new(user, "account", error).filter();
     let permit = user.may(AccountsRead)?;
-    let all = account::if_few(&user.server.store, permit, MAX_CHOICES).await?;
-    Ok(match all {
-        Some(all) => {
-            let mut accounts = vec![(String::new(), user.t("all-accounts"))];
-            accounts.extend(all.into_iter().map(|account| (account.id, account.name)));
-            field.select(&accounts, query.get("account"))
-        }
-        None => field.input("text", query.get("account")),
-    })
+    let of_introspection = account::of_introspection_clients(&user.server.store, permit).await?;
+    let choices = AccountChoices::load(user)
+        .await?
+        .with_first("", user.t("all-accounts"))
+        .with_last(of_introspection.as_ref());
+    let field = Field::new(user, "account", error).filter();
+    Ok(choices.field(field, query.get("account")))
 }
 
 fn rows(user: &CurrentUser, entries: &[AuditEntry], names: &Names) -> Markup {

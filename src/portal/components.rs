@@ -327,30 +327,6 @@ pub fn pages(context: &PageContext, first: Option<&str>, next: Option<&str>) -> 
     }
 }
 
-/// The path of a page of a list: the entries that `text` finds, starting after the entry `after`.
-pub fn list_path(path: &str, text: Option<&str>, after: &str) -> String {
-    let parameters = [("text", text.unwrap_or_default()), ("after", after)];
-    let given = parameters.iter().filter(|(_, value)| !value.is_empty());
-    let query = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(given)
-        .finish();
-    format!("{path}?{query}")
-}
-
-/// The form that searches a list for a text.
-pub fn search_form(context: &PageContext, path: &str, label: &str, text: Option<&str>) -> Markup {
-    html! {
-        form.filter role="search" method="get" action=(context.link(path)) {
-            div.field {
-                label for="text" { (context.t(label)) }
-                input id="text" name="text" type="search" value=(text.unwrap_or_default()) autocomplete="off" spellcheck="false";
-            }
-            button { (context.t("search")) }
-            @if text.is_some() { a.button.quiet href=(context.link(path)) { (context.t("clear")) } }
-        }
-    }
-}
-
 /// Choices of durations for a selection. An empty or zero duration is labelled with the message
 /// `none`.
 pub fn duration_choices(

@@ -37,6 +37,7 @@ mod cookies;
 mod csrf;
 mod form;
 pub mod language;
+mod list_query;
 mod overview;
 mod page;
 mod page_error;

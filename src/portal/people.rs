@@ -1,7 +1,5 @@
 //! People: the users of an account; for operators the users of all accounts.
 
-use std::collections::BTreeSet;
-
 use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
@@ -9,21 +7,19 @@ use maud::{Markup, html};
 use super::account_field::AccountChoices;
 use super::components::{
     self, DangerousAction, Field, badge, clip, confirmation, copy, danger_zone, empty, hidden,
-    list_path, search_form, table,
+    table,
 };
 use super::form::Form;
+use super::list_query::ListQuery;
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::credential::Credential;
 use crate::error::{Code, Error};
 use crate::manage::account::{self, AccountPatch};
-use crate::manage::actor::{AccountsRead, UsersRead, UsersWrite};
+use crate::manage::actor::{UsersRead, UsersWrite};
 use crate::manage::invitation;
 use crate::manage::user::{self, Role, UserView};
-
-/// The number of people on a page.
-const PAGE_SIZE: usize = 50;
 
 /// The users that the user can see, found by email address and by page, and the form to invite
 /// another.
@@ -31,54 +27,23 @@ pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
     people_page(&user, &Form::default(), None).await
 }
 
-/// The accounts of these users, to show their names.
-async fn accounts_of(
-    user: &CurrentUser,
-    people: &[UserView],
-) -> Result<Vec<account::Account>, PageError> {
-    if !user.is_operator() {
-        return Ok(Vec::new());
-    }
-    let ids: BTreeSet<String> = people
-        .iter()
-        .filter_map(|person| person.account.clone())
-        .collect();
-    let permit = user.may(AccountsRead)?;
-    let ids = ids.into_iter().collect();
-    Ok(account::find_all(&user.server.store, permit, ids).await?)
-}
-
 async fn people_page(
     user: &CurrentUser,
     submitted: &Form,
     error: Option<&Error>,
 ) -> Result<HttpResponse, PageError> {
-    let text = user.query("text");
-    let after = user.query("after");
-    let permit = user.may(UsersRead)?;
-    // One more than is shown tells whether there is a next page.
-    let limit = i64::try_from(PAGE_SIZE + 1).unwrap_or(i64::MAX);
-    let found = user::search(
-        &user.server.store,
-        permit,
-        text.clone(),
-        after.clone(),
-        limit,
-    )
-    .await?;
-    let shown = &found[..found.len().min(PAGE_SIZE)];
-    let next = shown.last().filter(|_| found.len() > PAGE_SIZE);
-    let next = next.map(|last| list_path("/people", text.as_deref(), &last.email));
-    let first = after.map(|_| list_path("/people", text.as_deref(), ""));
-    let accounts = accounts_of(user, shown).await?;
-    let has_search = text.is_some() || first.is_some() || next.is_some() || user.is_operator();
+    let query = ListQuery::parse(user, "/people");
+    let (text, after) = (query.text.clone(), query.after.clone());
+    let (store, permit) = (&user.server.store, user.may(UsersRead)?);
+    let found = user::search(store, permit, text, after, ListQuery::LIMIT).await?;
+    let page = query.page(user, &found, |person| &person.email);
     let can_edit = user.can(UsersWrite);
     let choices = AccountChoices::load(user).await?;
     let content = html! {
-        @if has_search { (search_form(user, "/people", "field-email", text.as_deref())) }
-        @if shown.is_empty() { (empty(&user.t("applications-not-found"), &user.t("people-not-found-text"), None)) }
-        @else { (rows(user, shown, &accounts)) }
-        (components::pages(user, first.as_deref(), next.as_deref()))
+        @if !page.is_whole || user.is_operator() { (query.form(user, "field-email")) }
+        @if page.shown.is_empty() { (empty(&user.t("applications-not-found"), &user.t("people-not-found-text"), None)) }
+        @else { (rows(user, page.shown)) }
+        (page.links)
         @if can_edit {
             section aria-labelledby="invite" {
                 h2 #invite { (user.t("person-invite")) }
@@ -139,14 +104,8 @@ fn role_choices(user: &CurrentUser) -> Vec<(String, String)> {
         .collect()
 }
 
-fn rows(user: &CurrentUser, users: &[UserView], accounts: &[account::Account]) -> Markup {
+fn rows(user: &CurrentUser, users: &[UserView]) -> Markup {
     let operator = user.is_operator();
-    let name_of = |id: &str| {
-        accounts
-            .iter()
-            .find(|account| account.id == id)
-            .map_or("", |account| account.name.as_str())
-    };
     let rows: Vec<Vec<Markup>> = users
         .iter()
         .map(|person| {
@@ -158,7 +117,7 @@ fn rows(user: &CurrentUser, users: &[UserView], accounts: &[account::Account]) -
                 user.language.day(person.created_at),
             ];
             if operator {
-                row.insert(1, clip(person.account.as_deref().map_or("–", name_of)));
+                row.insert(1, clip(person.account_name.as_deref().unwrap_or("–")));
             }
             row
         })

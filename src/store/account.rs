@@ -194,18 +194,6 @@ pub fn find_all(database: &mut Database, ids: &[String]) -> Result<Vec<Account>,
         .load(database)?)
 }
 
-/// Up to `limit` accounts, by name.
-///
-/// # Errors
-/// [`StoreError`] if the database did not answer.
-pub fn list_first(database: &mut Database, limit: i64) -> Result<Vec<Account>, StoreError> {
-    Ok(accounts::table
-        .order(accounts::name)
-        .limit(limit)
-        .select(Account::as_select())
-        .load(database)?)
-}
-
 /// The account that owns the clients of resource servers, if there is one.
 ///
 /// # Errors
