@@ -101,11 +101,19 @@ fn widths<const N: usize>(head: &[&str; N], rows: &[[String; N]]) -> [usize; N] 
     widths
 }
 
+/// A line of a table. Control characters are replaced: some cells hold what strangers sent, which must
+/// neither break the table nor reach the terminal as an escape sequence.
 fn line<const N: usize>(cells: &[impl AsRef<str>; N], widths: &[usize; N]) -> String {
     let padded: Vec<String> = cells
         .iter()
         .zip(widths)
-        .map(|(cell, width)| format!("{:width$}", cell.as_ref()))
+        .map(|(cell, width)| {
+            let cell = cell.as_ref().replace(
+                char::is_control,
+                char::REPLACEMENT_CHARACTER.encode_utf8(&mut [0; 4]),
+            );
+            format!("{cell:width$}")
+        })
         .collect();
     padded.join("  ").trim_end().to_owned()
 }
@@ -216,4 +224,16 @@ pub fn refused(error: &Error) -> ExitCode {
 /// A time that may be missing, as a table cell.
 pub fn when(instant: Option<crate::clock::Timestamp>) -> String {
     instant.map_or_else(|| "-".to_owned(), |instant| instant.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        let cells = ["a\x1b[2Jb", "two\nlines", "caf\u{e9}"];
+        let text = line(&cells, &[8, 10, 0]);
+        assert_eq!(text, "a\u{fffd}[2Jb    two\u{fffd}lines   caf\u{e9}");
+    }
 }
