@@ -146,7 +146,10 @@ fn the_spans_of_a_token_request_go_to_the_collector_in_the_trace_of_the_caller()
         );
     }
     assert_eq!(node.log_of(&reply)["span_id"], request["spanId"]);
-    assert!(node.metric("keyward_otlp_spans_exported_total") >= 4.0);
+    // The node counts the spans when it has read the answer of the collector.
+    eventually("counted spans", || {
+        (node.metric("keyward_otlp_spans_exported_total") >= 4.0).then_some(())
+    });
     assert_eq!(node.metric("keyward_otlp_spans_dropped_total"), 0.0);
 }
 
