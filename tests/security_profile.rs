@@ -310,7 +310,7 @@ on_both! {
 
     /// A form without the fields, such as one that a script or an older page sends, does not weaken
     /// the application.
-    fn a_form_without_the_profile_keeps_it(world: World) {
+    fn a_form_without_a_field_keeps_what_it_stands_for(world: World) {
         person(&world, "op@keyward.example", "operator", None);
         let keyed = KeyClient::fapi2(&world, "ES256", &[]);
         let node = world.start();
@@ -324,6 +324,24 @@ on_both! {
         assert_eq!(profile(), (json!("Bank 2"), json!("private_key_jwt"), json!("fapi2")));
         assert_eq!(browser.act(&action, &[("name", "Bank 3"), ("scope", "read"), ("profile", "none")]).status, 303);
         assert_eq!(profile(), (json!("Bank 3"), json!("private_key_jwt"), json!("none")));
+
+        let bound = || world.cli(&["client", "show", &keyed.id])["dpop_bound_access_tokens"].clone();
+        world.cli(&["client", "update", &keyed.id, "--dpop-bound-access-tokens"]);
+        for (fields, expected) in [
+            (&[("name", "Bank 4"), ("scope", "read")][..], true),
+            (&[("name", "Bank 4"), ("scope", "read"), ("dpop_bound_access_tokens", "")], false),
+        ] {
+            assert_eq!(browser.act(&action, fields).status, 303);
+            assert_eq!(bound(), json!(expected), "{fields:?}");
+        }
+
+        let account = world.cli(&["account", "create", "--name", "Limited"])["id"].as_str().unwrap().to_owned();
+        world.cli(&["account", "update", "Limited", "--max-clients", "4"]);
+        let limit = || world.cli(&["account", "list"]).as_array().unwrap().iter().find(|one| one["id"] == json!(account)).unwrap()["max_clients"].clone();
+        for (fields, expected) in [(&[][..], json!(4)), (&[("max_clients", "")], Value::Null)] {
+            assert_eq!(browser.act(&format!("/portal/accounts/{account}/edit"), fields).status, 303);
+            assert_eq!(limit(), expected, "{fields:?}");
+        }
 
         world.cli(&["resource", "create", "--identifier", API, "--name", "Orders", "--scope", "read", "--token-typ", "JWT", "--signing-alg", "ES256"]);
         assert_eq!(browser.act("/portal/resource-servers/edit", &[("identifier", API)]).status, 303);

@@ -166,10 +166,12 @@ pub async fn edit(
 ) -> Result<HttpResponse, PageError> {
     let permit = user.may(AccountsWrite)?;
     let account = find(&user, &id).await?;
-    let max_clients = match form.text("max_clients") {
-        "" => None,
-        text => match decimal::parse(text) {
-            Some(max) => Some(max),
+    let typed = form.has("max_clients").then(|| form.text("max_clients"));
+    let max_clients = match typed {
+        None => None,
+        Some("") => Some(None),
+        Some(text) => match decimal::parse(text) {
+            Some(max) => Some(Some(max)),
             None => {
                 let error = refusal::invalid_integer("max_clients").field("max_clients");
                 return Ok(edit_page(&user, &account, &form, Some(&error)));
@@ -177,7 +179,7 @@ pub async fn edit(
         },
     };
     let change = AccountPatch {
-        max_clients: Some((permit, max_clients)),
+        max_clients: max_clients.map(|max_clients| (permit, max_clients)),
         ..AccountPatch::default()
     };
     account::update(&user.server.store, change, &account.id).await?;

@@ -105,7 +105,7 @@ pub async fn edit(
             } else {
                 None
             },
-            manage_keys: Some(form.checked("manage_keys")),
+            manage_keys: form.checkbox("manage_keys"),
         };
         let permit = user.may(KeysWrite)?;
         api_key::update(&user.server.store, permit, &ids.0, &ids.1, patch).await

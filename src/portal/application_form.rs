@@ -376,7 +376,7 @@ pub async fn edit(
 ) -> Result<HttpResponse, PageError> {
     let application = Application::find(&user, &id).await?;
     let changed = async {
-        let introspect = form.checked("introspect");
+        let introspect = form.checkbox("introspect");
         // The form holds all values. Unchanged ones are not set, because setting them needs the
         // right to grant them.
         let scope = parse_scope(&form)?;
@@ -387,15 +387,14 @@ pub async fn edit(
             name: Some(form.text("name").to_owned()),
             scope: Some(scope).filter(|scope| *scope != before.scope),
             resources: Some(resources).filter(|_| !same),
-            may_introspect: user.is_operator().then_some(introspect),
+            may_introspect: introspect.filter(|_| user.is_operator()),
             auth_method: form.choice("auth_method")?,
             jwks: form.optional("jwks"),
-            dpop_bound_access_tokens: Some(form.checked("dpop_bound_access_tokens")),
+            dpop_bound_access_tokens: form.checkbox("dpop_bound_access_tokens"),
             profile: form.choice("profile")?,
             certificate_name: parse_certificate_name(&form)?,
-            tls_client_certificate_bound_access_tokens: Some(
-                form.checked("tls_client_certificate_bound_access_tokens"),
-            ),
+            tls_client_certificate_bound_access_tokens: form
+                .checkbox("tls_client_certificate_bound_access_tokens"),
             enabled: None,
             expected: form.optional("version").map(|version| vec![version]),
         };

@@ -194,10 +194,11 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A single checkbox.
+    /// A single checkbox. The hidden field tells a box that is not checked from a form without it.
     pub fn checkbox(self, checked: bool) -> Markup {
         html! {
             div.field {
+                (hidden(self.name, ""))
                 label.checkbox {
                     input id=(self.name) type="checkbox" name=(self.name) value="on" checked[checked] aria-describedby=[self.described_by()];
                     span { (self.label()) }

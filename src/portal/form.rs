@@ -89,7 +89,12 @@ impl Form {
 
     /// Whether a checkbox is checked.
     pub fn checked(&self, name: &str) -> bool {
-        !self.get(name).is_empty()
+        self.all(name).any(|value| !value.is_empty())
+    }
+
+    /// Whether a checkbox is checked; `None` if the form does not have it.
+    pub fn checkbox(&self, name: &str) -> Option<bool> {
+        self.has(name).then(|| self.checked(name))
     }
 
     /// The choice of a field; `None` if nothing is chosen, or the form has no such field.
@@ -176,6 +181,9 @@ mod tests {
         }
         assert_eq!(form.all("scope").collect::<Vec<_>>(), ["a", "b:c"]);
         assert!(form.checked("name") && !form.checked("empty") && !form.checked("missing"));
+        let boxes = Form::parse(b"off=&on=&on=on");
+        let checked = ["off", "on", "missing"].map(|name| boxes.checkbox(name));
+        assert_eq!(checked, [Some(false), Some(true), None]);
         assert!(form.has("name") && form.has("empty") && form.has("key") && !form.has("missing"));
     }
 

@@ -121,7 +121,7 @@ export async function wrong(page, field, words) {
 
 export async function fill(page, values) {
   for (const [name, value] of Object.entries(values)) {
-    const field = page.locator(`main [name="${name}"]`)
+    const field = page.locator(`main [name="${name}"]:not([type=hidden])`)
     const kind = await field.first().evaluate((own) => own.type)
     if (kind === 'checkbox') {
       for (const own of await field.all()) await own.setChecked([value].flat().includes(await own.inputValue()))
