@@ -352,19 +352,19 @@ on_both! {
 
     fn sessions_end_when_idle_and_at_their_limit(world: World) {
         create_account(&world);
-        let node = world.start_with(&["--portal-idle", "2s", "--portal-session", "5s"]);
+        let node = world.start_with(&["--portal-idle", "4s", "--portal-session", "10s"]);
         let (used, left) = (Browser::of(&node, ADA), Browser::of(&node, ADA));
         let began = Instant::now();
         let ended = loop {
             if !is_signed_in(&used) {
                 break began.elapsed();
             }
-            assert!(began.elapsed() < Duration::from_secs(9), "the session does not end");
+            assert!(began.elapsed() < Duration::from_secs(30), "the session does not end");
             std::thread::sleep(Duration::from_millis(300));
         };
-        assert!(ended > Duration::from_secs(4), "a session in use continues: {ended:?}");
+        assert!(ended > Duration::from_secs(6), "a session in use continues: {ended:?}");
         let unused = Browser::of(&node, ADA);
-        std::thread::sleep(Duration::from_millis(2100));
+        std::thread::sleep(Duration::from_millis(4100));
         assert!(!is_signed_in(&unused) && !is_signed_in(&left));
     }
 
