@@ -7,11 +7,13 @@ use diesel::sql_types::Text;
 use diesel_migrations::{FileBasedMigrations, MigrationHarness};
 use serde_json::{Value, json};
 
+use crate::support::portal::{self, Browser};
 use crate::support::tools::Tool;
 use crate::support::{Backend, EmptyWorld, Node, World, each_case, eventually, repository};
 
 const FACTS_IN_COLUMNS: &str =
     include_str!("../migrations/2026-11-27-200000_facts_in_columns/down.sql");
+const SEARCH_KEYS: &str = include_str!("../migrations/2026-11-28-130000_search_keys/down.sql");
 
 /// Takes a database back to the version before a migration.
 fn revert(world: &World, down: &str, version: &str) {
@@ -91,6 +93,27 @@ on_both! {
             let query = format!("SELECT count(*) FROM counters WHERE {owner} AND metric = '{metric}' AND count = {count}");
             assert_eq!(world.count(&query), 1, "{owner} {metric}");
         });
+    }
+
+    fn names_from_before_there_were_search_keys_are_found(world: World) {
+        let operator = "olga@keyward.example";
+        portal::person(&world, operator, "operator", None);
+        for number in 0..3 {
+            world.cli(&["account", "create", "--name", &format!("École {number}")]);
+            let account = format!("École {number}");
+            world.cli(&["client", "create", "--name", &format!("Émission {number}"), "--account", &account]);
+        }
+        revert(&world, SEARCH_KEYS, "20261128130000");
+        let node = world.start();
+        let browser = Browser::of(&node, operator);
+        for (path, text, found) in [
+            ("/portal/accounts", "%C3%A9cole+2", "École 2"),
+            ("/portal/applications", "%C3%A9mission+1", "Émission 1"),
+            ("/portal/people", "OLGA", operator),
+        ] {
+            let body = browser.get(&format!("{path}?text={text}")).body;
+            assert!(body.contains(found) && !body.contains("No results"), "{path}: {body}");
+        }
     }
 
     fn a_partner_account_may_have_the_name_of_a_keyward_account(world: World) {

@@ -301,40 +301,65 @@ fn next_page(body: &str) -> Option<String> {
 }
 
 on_both! {
-    fn lists_of_accounts_and_people_are_searched_and_paged(world: World) {
+    fn lists_are_searched_and_paged(world: World) {
         let operator = "olga@keyward.example";
         portal::person(&world, operator, "operator", None);
-        let accounts: Vec<String> = (0..60).map(|number| format!("('a{number:02}', 'Account {number:02}', 0, FALSE, 'partner')")).collect();
+        let key = |name: &str| name.to_lowercase().bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let values = |row: &dyn Fn(usize) -> String| (0..60).map(row).collect::<Vec<_>>().join(", ");
+        let accounts = values(&|number| {
+            let name = format!("Account {number:02}");
+            format!("('a{number:02}', '{name}', '{}', 0, FALSE, 'partner')", key(&name))
+        });
+        world.execute(&format!("INSERT INTO accounts (id, name, search_key, created_at, requires_second_factor, kind) VALUES {accounts}"));
+        let users = values(&|number| {
+            let email = format!("user{number:02}@paged.example");
+            format!("('u{number:02}', 'a01', '{email}', '{}', 'viewer', 0)", key(&email))
+        });
+        world.execute(&format!("INSERT INTO users (id, account_id, email, search_key, role, created_at) VALUES {users}"));
+        // The names are in the opposite order of the creation, and two of them differ in case only.
+        let clients = values(&|number| {
+            let name = if number % 2 == 0 { format!("Orders {:02}", 59 - number) } else { format!("ORDERS {:02}", 60 - number) };
+            format!(
+                "('00000000-0000-4000-8000-{number:012}', 'a01', '{name}', '{}', 'client_secret_basic', 'client_credentials', '', '', FALSE, '{{}}', 0, {number})",
+                key(&name)
+            )
+        });
         world.execute(&format!(
-            "INSERT INTO accounts (id, name, created_at, requires_second_factor, kind) VALUES {}",
-            accounts.join(", ")
-        ));
-        let users: Vec<String> = (0..60).map(|number| format!("('u{number:02}', 'a01', 'user{number:02}@paged.example', 'viewer', 0)")).collect();
-        world.execute(&format!(
-            "INSERT INTO users (id, account_id, email, role, created_at) VALUES {}",
-            users.join(", ")
+            "INSERT INTO clients (client_id, account_id, name, search_key, auth_method, grant_types, scope, resources, may_introspect, metadata, \
+             tokens_void_before, created_at) VALUES {clients}"
         ));
         let node = world.start();
         let browser = Browser::of(&node, operator);
         for (path, search, before, after, one) in [
             ("/portal/accounts", "ACCOUNT", "Account 49", "Account 50", "Account 07"),
-            ("/portal/people", "paged", "user49@", "user50@", "user07@"),
+            ("/portal/people", "User", "user49@", "user50@", "user07@"),
+            ("/portal/applications", "orders", "Orders 49", "ORDERS 53", "Orders 07"),
+            ("/portal/api-keys", "orders", "Orders 49", "ORDERS 53", "Orders 07"),
         ] {
             let first = browser.get(&format!("{path}?text={search}")).body;
             assert!(first.contains(before) && !first.contains(after), "{path}: {first}");
             let next = browser.get(&next_page(&first).unwrap()).body;
             assert!(!next.contains(before) && next.contains(after), "{path}: {next}");
             assert_eq!(next_page(&next), None, "{path}");
-            let search = &one[one.len() - 3..];
-            let found = browser.get(&format!("{path}?text={}", search.trim_matches([' ', '@']))).body;
+            let found = browser.get(&format!("{path}?text={}", one.to_uppercase().replace(' ', "+"))).body;
             assert!(found.contains(one) && !found.contains(before), "{path}: {found}");
-            // The wildcards of LIKE stand for themselves.
-            let found = browser.get(&format!("{path}?text=%25")).body;
-            assert!(found.contains("No results") && !found.contains(one), "{path}: {found}");
+            // Names are found by their beginning, and wildcards stand for themselves.
+            for text in [&one[1..].replace(' ', "+"), "%25", "Orders+%25", "_", "%00"] {
+                let found = browser.get(&format!("{path}?text={text}")).body;
+                assert!(found.contains("No results") && !found.contains(one), "{path} {text}: {found}");
+            }
         }
         // The name of an account is shown with its users, and its id is found.
         assert!(browser.get("/portal/people?text=user07").body.contains("Account 01"));
         assert!(browser.get("/portal/accounts?text=a07").body.contains("Account 07"));
+        let id = "00000000-0000-4000-8000-000000000007";
+        assert!(browser.get(&format!("/portal/applications?text={id}")).body.contains("ORDERS 53"));
+        // Both filters apply, and stay on the next page.
+        let filtered = browser.get("/portal/applications?text=orders&account=a01").body;
+        let next = next_page(&filtered).unwrap();
+        assert!(next.contains("text=orders") && next.contains("account=a01"), "{next}");
+        let filtered = browser.get("/portal/applications?text=orders&account=a02").body;
+        assert!(filtered.contains("No results"), "{filtered}");
         // Forms do not carry all accounts: the name or id of one is typed.
         let form = browser.get("/portal/applications/new").body;
         assert!(form.contains("id=\"account\"") && !form.contains("Account 07"), "{form}");

@@ -53,9 +53,9 @@ pub async fn list(store: &Arc<Store>, permit: Permit<AccountsRead>) -> Result<Ve
     Ok(accounts)
 }
 
-/// Up to `limit` accounts of partners that the actor can see by name, starting after the name `after`:
-/// all of them, or those whose id is `text` or whose name contains it in any case. The account that
-/// owns the clients of resource servers is no partner's.
+/// Up to `limit` accounts of partners that the actor can see by name, starting after the account with
+/// the id `after`: all of them, or those whose id is `text` or whose name begins with it in any case.
+/// The account that owns the clients of resource servers is no partner's.
 ///
 /// # Errors
 /// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
@@ -74,7 +74,10 @@ pub async fn search(
         .report(own.as_deref(), move |database| {
             Ok(match permit.account() {
                 Some(own) => account::find(database, own)?.into_iter().collect(),
-                None => account::search(database, text.as_deref(), after.as_deref(), limit)?,
+                None => {
+                    let text = text.as_deref().unwrap_or_default();
+                    account::search(database, text, after.as_deref(), limit)?
+                }
             })
         })
         .await

@@ -160,7 +160,7 @@ pub async fn list(store: &Arc<Store>, permit: Permit<UsersRead>) -> Result<Vec<U
             let mut users: Vec<UserView> = Vec::new();
             loop {
                 let after = users.last().map(|user| user.email.as_str());
-                let page = user::search(database, permit.account(), None, after, PAGE)?;
+                let page = user::search(database, permit.account(), "", after, PAGE)?;
                 if page.is_empty() {
                     return Ok(users);
                 }
@@ -171,7 +171,7 @@ pub async fn list(store: &Arc<Store>, permit: Permit<UsersRead>) -> Result<Vec<U
 }
 
 /// Up to `limit` users that the actor can see by e-mail address, starting after the address `after`:
-/// all of them, or those whose address contains `text`.
+/// all of them, or those whose address begins with `text`.
 ///
 /// # Errors
 /// `temporarily_unavailable` if the database cannot be reached.
@@ -189,7 +189,8 @@ pub async fn search(
     store
         .report(account.as_deref(), move |database| {
             let account = permit.account();
-            let users = user::search(database, account, text.as_deref(), after.as_deref(), limit)?;
+            let text = text.as_deref().unwrap_or_default();
+            let users = user::search(database, account, text, after.as_deref(), limit)?;
             views(database, users)
         })
         .await

@@ -30,7 +30,7 @@ async fn accounts_page(
     let (text, after) = (query.text.clone(), query.after.clone());
     let (store, permit) = (&user.server.store, user.may(AccountsRead)?);
     let found = account::search(store, permit, text, after, ListQuery::LIMIT).await?;
-    let page = query.page(user, &found, |account| &account.name);
+    let page = query.page(user, &found, |account| &account.id);
     let content = html! {
         (query.form(user, "field-account-text"))
         @if page.shown.is_empty() && query.text.is_some() { (empty(&user.t("applications-not-found"), &user.t("accounts-not-found-text"), None)) }

@@ -5,25 +5,24 @@ use actix_web::web::Path;
 use maud::{Markup, html};
 
 use super::application::{Application, Tab};
+use super::applications;
 use super::audit::actor_name;
 use super::components::{
     self, Field, badge, clip, confirmation, copy, countdown, duration_choices, empty, table,
 };
 use super::form::Form;
+use super::list_query::ListQuery;
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::clock::Timestamp;
 use crate::credential::Credential;
 use crate::error::{Code, Error, refusal};
-use crate::manage::actor::{ClientsRead, KeysRead, KeysWrite};
+use crate::manage::actor::{KeysRead, KeysWrite};
 use crate::manage::api_key::{
     self, ApiKeyView, IpRanges, MAX_API_KEYS, NewApiKey, authorization_header,
 };
-use crate::manage::client;
-
-/// The maximum number of applications to choose from.
-const CHOICES: i64 = 200;
+use crate::manage::client::ClientView;
 
 /// The choices for how long the old key stays valid after a rotation.
 const GRACES: [&str; 4] = ["24h", "1h", "7d", "0s"];
@@ -34,23 +33,27 @@ const LIFETIMES: [&str; 4] = ["", "30d", "90d", "365d"];
 /// The menu's page of API keys: asks for the application, unless there is only one.
 pub async fn choose(user: CurrentUser) -> Result<HttpResponse, PageError> {
     user.may(KeysRead)?;
-    let mut clients = client::list(
-        &user.server.store,
-        user.may(ClientsRead)?,
-        None,
-        None,
-        CHOICES,
-    )
-    .await?;
-    clients.retain(|client| !client.grant_types.is_empty());
-    if let [only] = clients.as_slice() {
+    let query = ListQuery::parse(&user, "/api-keys");
+    let found = applications::find(&user, &query, None).await?;
+    let page = query.page(&user, &found, |client| &client.client_id);
+    let clients: Vec<&ClientView> = page
+        .shown
+        .iter()
+        .filter(|client| !client.grant_types.is_empty())
+        .collect();
+    if page.is_whole
+        && let [only] = clients.as_slice()
+    {
         return Ok(page::redirect(
             &user.link(&format!("/applications/{}/keys", only.client_id)),
             &[],
         ));
     }
     let content = html! {
-        @if clients.is_empty() {
+        @if !page.is_whole || clients.len() > 10 { (query.form(&user, "field-text")) }
+        @if clients.is_empty() && !page.is_whole {
+            (empty(&user.t("applications-not-found"), &user.t("applications-not-found-text"), None))
+        } @else if clients.is_empty() {
             (empty(&user.t("applications-none"), &user.t("applications-none-text"), Some(html! {
                 a.button.primary href=(user.link("/applications/new")) { (user.t("application-new")) }
             })))
@@ -62,6 +65,7 @@ pub async fn choose(user: CurrentUser) -> Result<HttpResponse, PageError> {
                 }
             }
         }
+        (page.links)
     };
     Ok(user_page(
         &user,

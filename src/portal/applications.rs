@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use super::account_field::AccountChoices;
 use super::application::state;
 use super::components::{self, Field, clip, empty, table};
+use super::list_query::ListQuery;
 use super::page::{self, NavItem, PageHeader, user_page};
 use super::page_error::PageError;
 use super::session_extractor::CurrentUser;
@@ -15,68 +16,39 @@ use crate::manage::account::{self, Account};
 use crate::manage::actor::{AccountsRead, ClientsRead, ClientsWrite};
 use crate::manage::client::{self, ClientView};
 
-/// The number of applications on a page.
-const PAGE_SIZE: i64 = 50;
-
 /// The page with the applications: by account and page, or found by name or client id.
 pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
     let account = match user.query("account") {
         Some(id_or_name) => Some(chosen_account(&user, &id_or_name).await?),
         None => None,
     };
-    let after = user.query("after");
-    let text = user.query("text");
-    let permit = user.may(ClientsRead)?;
-    let clients = match text.as_deref() {
-        Some(text) => client::search(&user.server.store, permit, text, PAGE_SIZE).await?,
-        None => {
-            client::list(
-                &user.server.store,
-                permit,
-                account.as_ref().map(|account| account.id.clone()),
-                after.clone(),
-                PAGE_SIZE + 1,
-            )
-            .await?
-        }
-    };
-    let page_size = usize::try_from(PAGE_SIZE).unwrap_or(usize::MAX);
-    let last = clients
-        .get(page_size - 1)
-        .filter(|_| clients.len() > page_size)
-        .map(|last| last.client_id.clone());
+    let account_id = account.as_ref().map(|account| account.id.clone());
+    let query =
+        ListQuery::parse(&user, "/applications").with_filter("account", account_id.as_deref());
+    let found = find(&user, &query, account_id).await?;
+    let page = query.page(&user, &found, |client| &client.client_id);
     // The clients of resource servers are not applications. They are listed when their account is
     // chosen.
     let introspection_account =
         account::of_introspection_clients(&user.server.store, user.may(AccountsRead)?).await?;
     let hidden = |client: &ClientView| {
         let own = introspection_account.as_ref();
-        account.is_none() && text.is_none() && own.is_some_and(|own| own.id == client.account)
+        account.is_none() && query.text.is_none() && own.is_some_and(|own| own.id == client.account)
     };
-    let other = |client: &ClientView| {
-        let chosen = account.as_ref();
-        chosen.is_some_and(|chosen| chosen.id != client.account)
-    };
-    let shown: Vec<ClientView> = clients
-        .into_iter()
-        .take(page_size)
-        .filter(|client| !hidden(client) && !other(client))
-        .collect();
+    let shown: Vec<&ClientView> = page.shown.iter().filter(|client| !hidden(client)).collect();
     let owners = owners(&user, &shown).await?;
     let can_create = user.can(ClientsWrite);
     let create = html! { a.button.primary href=(user.link("/applications/new")) { (user.t("application-new")) } };
-    let page_path = |after: &str| page_path(account.as_ref(), after);
-    let first = after.map(|_| page_path(""));
-    let next = last.map(|last| page_path(&last));
-    let has_filter = user.is_operator() || first.is_some() || next.is_some() || text.is_some();
+    let has_filter = user.is_operator() || !page.is_whole;
+    let text = query.text.as_deref();
     let content = html! {
-        @if has_filter { (filter(&user, account.as_ref(), introspection_account.as_ref(), text.as_deref()).await?) }
+        @if has_filter { (filter(&user, account.as_ref(), introspection_account.as_ref(), text).await?) }
         @if shown.is_empty() && (text.is_some() || account.is_some()) {
             (empty(&user.t("applications-not-found"), &user.t("applications-not-found-text"), None))
         } @else if shown.is_empty() {
             (empty(&user.t("applications-none"), &user.t("applications-none-text"), can_create.then_some(create.clone())))
         } @else { (rows(&user, &shown, &owners)) }
-        (components::pages(&user, first.as_deref(), next.as_deref()))
+        (page.links)
     };
     let header = PageHeader {
         notice: page::notice(&user),
@@ -86,6 +58,21 @@ pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
     Ok(user_page(&user, NavItem::Applications, header, content))
 }
 
+/// The clients of an account, or of all, that the query asks for.
+pub(super) async fn find(
+    user: &CurrentUser,
+    query: &ListQuery,
+    account: Option<String>,
+) -> Result<Vec<ClientView>, PageError> {
+    let permit = user.may(ClientsRead)?;
+    let (store, after) = (&user.server.store, query.after.clone());
+    let found = match query.text.as_deref() {
+        Some(text) => client::search(store, permit, account, text, after, ListQuery::LIMIT).await?,
+        None => client::list(store, permit, account, after, ListQuery::LIMIT).await?,
+    };
+    Ok(found)
+}
+
 /// The account that the filter names.
 async fn chosen_account(user: &CurrentUser, id_or_name: &str) -> Result<Account, PageError> {
     let permit = user.may(AccountsRead)?;
@@ -93,7 +80,7 @@ async fn chosen_account(user: &CurrentUser, id_or_name: &str) -> Result<Account,
 }
 
 /// The accounts of these applications, to show their names to operators.
-async fn owners(user: &CurrentUser, clients: &[ClientView]) -> Result<Vec<Account>, PageError> {
+async fn owners(user: &CurrentUser, clients: &[&ClientView]) -> Result<Vec<Account>, PageError> {
     if !user.is_operator() {
         return Ok(Vec::new());
     }
@@ -104,17 +91,6 @@ async fn owners(user: &CurrentUser, clients: &[ClientView]) -> Result<Vec<Accoun
     let permit = user.may(AccountsRead)?;
     let ids = ids.into_iter().collect();
     Ok(account::find_all(&user.server.store, permit, ids).await?)
-}
-
-/// The path of a page of the list: the applications of an account, or all, after the client `after`.
-fn page_path(account: Option<&Account>, after: &str) -> String {
-    let account = account.map_or("", |account| account.id.as_str());
-    let parameters = [("account", account), ("after", after)];
-    let given = parameters.iter().filter(|(_, value)| !value.is_empty());
-    let query = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(given)
-        .finish();
-    format!("/applications?{query}")
 }
 
 async fn filter(
@@ -142,7 +118,7 @@ async fn filter(
     })
 }
 
-fn rows(user: &CurrentUser, clients: &[ClientView], accounts: &[Account]) -> Markup {
+fn rows(user: &CurrentUser, clients: &[&ClientView], accounts: &[Account]) -> Markup {
     let name_of = |id: &str| {
         let account = accounts.iter().find(|account| account.id == id);
         account.map_or_else(|| id.to_owned(), |account| account.name.clone())

@@ -15,6 +15,8 @@ pub struct ListQuery {
     pub text: Option<String>,
     /// The last entry of the page before.
     pub after: Option<String>,
+    /// Further parameters of the list, kept from page to page.
+    filters: Vec<(&'static str, String)>,
 }
 
 /// A page of a list.
@@ -37,7 +39,16 @@ impl ListQuery {
             path,
             text: context.query("text"),
             after: context.query("after"),
+            filters: Vec::new(),
         }
+    }
+
+    /// Keeps a further parameter from page to page.
+    #[must_use]
+    pub fn with_filter(mut self, name: &'static str, value: Option<&str>) -> Self {
+        let value = value.map(|value| (name, value.to_owned()));
+        self.filters.extend(value);
+        self
     }
 
     /// The page of the entries that were read. `key` is what the list is ordered by.
@@ -55,15 +66,24 @@ impl ListQuery {
         ListPage {
             shown,
             links: components::pages(context, first.as_deref(), next.as_deref()),
-            is_whole: self.text.is_none() && first.is_none() && next.is_none(),
+            is_whole: self.text.is_none()
+                && self.filters.is_empty()
+                && first.is_none()
+                && next.is_none(),
         }
     }
 
-    /// The path of the page after the entry `after`, with the same text.
+    /// The path of the page after the entry `after`, with the same text and filters.
     fn link(&self, after: &str) -> String {
         let text = self.text.as_deref().unwrap_or_default();
         let parameters = [("text", text), ("after", after)];
-        let given = parameters.iter().filter(|(_, value)| !value.is_empty());
+        let filters = self
+            .filters
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()));
+        let given = filters
+            .chain(parameters)
+            .filter(|(_, value)| !value.is_empty());
         let query = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(given)
             .finish();

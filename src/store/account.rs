@@ -1,12 +1,14 @@
 //! Account: an organisation that owns clients and has users; a tenant.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::{Bool, Text};
 use serde::Serialize;
 use strum::{EnumString, IntoStaticStr};
 
 use super::audit::{Action, Recorder};
 use super::schema::accounts;
-use super::sql::{contains_pattern, lower};
+use super::search_key::{self, search_key};
 use super::{Database, StoreError, Transaction};
 use crate::clock::Timestamp;
 use crate::credential::new_id;
@@ -154,33 +156,48 @@ pub fn list(database: &mut Database) -> Result<Vec<Account>, StoreError> {
         .load(database)?)
 }
 
-/// Up to `limit` accounts of partners by name, starting after the name `after`: all of them, or those
-/// whose id is `text` or whose name contains it in any case.
+/// Up to `limit` accounts of partners by name, starting after the account with the id `after`: all of
+/// them, or those whose name begins with `text` in any case. An account whose id is `text` comes first.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
 pub fn search(
     database: &mut Database,
-    text: Option<&str>,
+    text: &str,
     after: Option<&str>,
     limit: i64,
 ) -> Result<Vec<Account>, StoreError> {
-    let partners = accounts::table
+    let (first, end) = search_key::range(text);
+    let (mut accounts, position) = match after {
+        Some(id) => {
+            let key = accounts::table
+                .find(id)
+                .select(accounts::search_key)
+                .first(database)
+                .optional()?;
+            (Vec::new(), key.map(|key| (key, id)))
+        }
+        None => (find_all(database, &[text.to_owned()])?, None),
+    };
+    accounts.retain(|account| account.kind != AccountKind::ResourceServers);
+    let (key, id) = position.unwrap_or((first, ""));
+    // A comparison of rows is one range of the index.
+    let later = sql::<Bool>("(accounts.search_key, accounts.id) > (")
+        .bind::<Text, _>(key)
+        .sql(", ")
+        .bind::<Text, _>(id)
+        .sql(")");
+    let named = accounts::table
+        .filter(later)
+        .filter(accounts::search_key.lt(end))
+        .filter(accounts::id.ne(text))
         .filter(accounts::kind.ne(AccountKind::ResourceServers))
-        .filter(accounts::name.gt(after.unwrap_or_default()))
-        .order(accounts::name)
+        .order((accounts::search_key, accounts::id))
         .limit(limit)
         .select(Account::as_select());
-    Ok(match text {
-        Some(text) => {
-            let named = lower(accounts::name)
-                .like(contains_pattern(text))
-                .escape('\\');
-            let found = partners.filter(named.or(accounts::id.eq(text)));
-            found.load(database)?
-        }
-        None => partners.load(database)?,
-    })
+    accounts.extend(named.load(database)?);
+    accounts.truncate(usize::try_from(limit).unwrap_or_default());
+    Ok(accounts)
 }
 
 /// The accounts with these ids, in no order.
@@ -242,7 +259,7 @@ pub fn any(database: &mut Database) -> Result<bool, StoreError> {
 /// [`StoreError`] if the database did not answer.
 pub fn insert(transaction: &mut Transaction<'_>, account: &Account) -> Result<(), StoreError> {
     diesel::insert_into(accounts::table)
-        .values(account)
+        .values((account, accounts::search_key.eq(search_key(&account.name))))
         .execute(transaction.modify())?;
     Ok(())
 }
@@ -253,7 +270,7 @@ pub fn insert(transaction: &mut Transaction<'_>, account: &Account) -> Result<()
 /// [`StoreError`] if the database did not answer.
 pub fn update(transaction: &mut Transaction<'_>, account: &Account) -> Result<(), StoreError> {
     diesel::update(accounts::table.find(&account.id))
-        .set(account)
+        .set((account, accounts::search_key.eq(search_key(&account.name))))
         .execute(transaction.modify())?;
     Ok(())
 }

@@ -10,8 +10,8 @@ use super::grant_type::{GrantType, GrantTypes};
 use super::names::{UnknownName, named_in_json};
 use super::resource_server::Resources;
 use super::schema::{api_keys, client_secrets, clients, revoked_api_keys};
+use super::search_key::{self, search_key};
 use super::security_profile::SecurityProfile;
-use super::sql::{contains_pattern, lower};
 use super::{Change, Database, StoreError, Transaction, trust_rule};
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
@@ -380,8 +380,8 @@ pub fn any_with_profile(
         .is_some())
 }
 
-/// Up to `limit` clients of one account or of all whose id is `text` or whose name contains it in
-/// any case, by name.
+/// Up to `limit` clients of one account or of all whose name begins with `text` in any case, by name,
+/// starting after the client with the id `after`. A client whose id is `text` comes first.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
@@ -389,23 +389,47 @@ pub fn search(
     database: &mut Database,
     account_id: Option<&str>,
     text: &str,
+    after: Option<&str>,
     limit: i64,
 ) -> Result<Vec<Client>, StoreError> {
-    let named = lower(clients::name)
-        .like(contains_pattern(text))
-        .escape('\\')
-        .or(clients::client_id.eq(text));
-    let found = clients::table
-        .filter(named)
-        .order((clients::name, clients::client_id))
+    let (first, end) = search_key::range(text);
+    let (mut clients, position) = match after {
+        Some(id) => {
+            let key = clients::table
+                .find(id)
+                .select(clients::search_key)
+                .first(database)
+                .optional()?;
+            (Vec::new(), key.map(|key| (key, id)))
+        }
+        None => {
+            let mut exact = find(database, text)?;
+            exact.take_if(|client| account_id.is_some_and(|id| id != client.account_id));
+            (exact.into_iter().collect(), None)
+        }
+    };
+    let (key, id) = position.unwrap_or((first, ""));
+    // See `list` for the comparison of rows.
+    let later = sql::<Bool>("(clients.search_key, clients.client_id) > (")
+        .bind::<Text, _>(key)
+        .sql(", ")
+        .bind::<Text, _>(id)
+        .sql(")");
+    let named = clients::table
+        .filter(later)
+        .filter(clients::search_key.lt(end))
+        .filter(clients::client_id.ne(text))
+        .order((clients::search_key, clients::client_id))
         .limit(limit)
         .select(Client::as_select());
-    Ok(match account_id {
-        Some(account_id) => found
+    clients.extend(match account_id {
+        Some(account_id) => named
             .filter(clients::account_id.eq(account_id))
             .load(database)?,
-        None => found.load(database)?,
-    })
+        None => named.load(database)?,
+    });
+    clients.truncate(usize::try_from(limit).unwrap_or_default());
+    Ok(clients)
 }
 
 /// The distinct pairs of scope and resource servers of an account's clients, except those that an
@@ -543,7 +567,7 @@ diesel::define_sql_function! {
 /// [`StoreError`] if the database did not answer.
 pub fn insert(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), StoreError> {
     diesel::insert_into(clients::table)
-        .values(client)
+        .values((client, clients::search_key.eq(search_key(&client.name))))
         .execute(transaction.modify())?;
     transaction.changed(Change::Client(client.client_id.clone()));
     Ok(())
@@ -555,7 +579,7 @@ pub fn insert(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), 
 /// [`StoreError`] if the database did not answer.
 pub fn update(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), StoreError> {
     diesel::update(clients::table.find(&client.client_id))
-        .set(client)
+        .set((client, clients::search_key.eq(search_key(&client.name))))
         .execute(transaction.modify())?;
     transaction.changed(Change::Client(client.client_id.clone()));
     Ok(())

@@ -19,7 +19,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use super::deadline::Deadline;
 use super::postgres_tls::{Bridge, Observed, Timeouts};
 use super::postgres_url::{InvalidUrl, PostgresUrl, Server, SslMode, TlsOptions};
-use super::{StoreError, transaction};
+use super::{StoreError, search_key, transaction};
 
 pub(super) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
@@ -597,7 +597,8 @@ pub(super) fn migrate(session: &mut Session) -> Result<(), StoreError> {
         database
             .run_pending_migrations(MIGRATIONS)
             .map(drop)
-            .map_err(failed)
+            .map_err(failed)?;
+        search_key::fill(database)
     });
     migrated.map_err(|failed| match session.failure() {
         Failure::ReadOnly => StoreError::Unavailable(

@@ -8,6 +8,7 @@ diesel::table! {
         requires_second_factor -> Bool,
         max_clients -> Nullable<BigInt>,
         kind -> Text,
+        search_key -> Text,
     }
 }
 
@@ -35,6 +36,7 @@ diesel::table! {
         profile -> Text,
         certificate_name -> Nullable<Text>,
         tls_client_certificate_bound_access_tokens -> Bool,
+        search_key -> Text,
     }
 }
 
@@ -79,6 +81,7 @@ diesel::table! {
         recovery_hashes -> Text,
         wrong_codes -> BigInt,
         wrong_codes_since_sign_in -> BigInt,
+        search_key -> Text,
     }
 }
 

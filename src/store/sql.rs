@@ -37,25 +37,6 @@ where
     }
 }
 
-diesel::define_sql_function! {
-    /// Lower case; SQLite converts only ASCII.
-    fn lower(text: Text) -> Text;
-}
-
-/// The `LIKE` pattern of the texts in lower case that contain `text` in any case. Its escape
-/// character is the backslash.
-pub(super) fn contains_pattern(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for character in text.to_lowercase().chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern.push('%');
-    pattern
-}
-
 /// Stores types with a canonical text: written with `as_str`, read with `FromStr`.
 macro_rules! stored_as_text {
     ($($type:ty),*) => {$(
@@ -96,20 +77,3 @@ stored_as_text!(
     RuleKind,
     SecurityProfile
 );
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn wildcards_in_a_searched_text_are_escaped() {
-        for (text, pattern) in [
-            ("", "%%"),
-            ("Orders", "%orders%"),
-            ("50%", "%50\\%%"),
-            ("a_b\\c", "%a\\_b\\\\c%"),
-        ] {
-            assert_eq!(contains_pattern(text), pattern, "{text}");
-        }
-    }
-}

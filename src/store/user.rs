@@ -6,7 +6,7 @@ use strum::{Display, EnumString, IntoStaticStr, VariantNames};
 
 use super::names::{UnknownName, named_in_json};
 use super::schema::{invitations, sessions, users};
-use super::sql::contains_pattern;
+use super::search_key::{self, search_key};
 use super::{Database, StoreError, Transaction};
 use crate::clock::Timestamp;
 use crate::credential::new_id;
@@ -148,23 +148,23 @@ pub fn list(database: &mut Database, account_id: Option<&str>) -> Result<Vec<Use
 }
 
 /// Up to `limit` users of one account or of all by e-mail address, starting after the address `after`:
-/// all of them, or those whose address contains `text`.
+/// all of them, or those whose address begins with `text`.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
 pub fn search(
     database: &mut Database,
     account_id: Option<&str>,
-    text: Option<&str>,
+    text: &str,
     after: Option<&str>,
     limit: i64,
 ) -> Result<Vec<User>, StoreError> {
-    let pattern = contains_pattern(text.unwrap_or_default());
-    // Addresses are stored in lower case.
+    let (first, end) = search_key::range(text);
     let named = users::table
-        .filter(users::email.gt(after.unwrap_or_default()))
-        .filter(users::email.like(pattern).escape('\\'))
-        .order(users::email)
+        .filter(users::search_key.ge(first))
+        .filter(users::search_key.lt(end))
+        .filter(users::search_key.gt(after.map(search_key).unwrap_or_default()))
+        .order((users::search_key, users::id))
         .limit(limit)
         .select(User::as_select());
     Ok(match account_id {
@@ -214,7 +214,7 @@ pub fn any(database: &mut Database) -> Result<bool, StoreError> {
 /// [`StoreError`] if the database did not answer.
 pub fn insert(transaction: &mut Transaction<'_>, user: &User) -> Result<(), StoreError> {
     diesel::insert_into(users::table)
-        .values(user)
+        .values((user, users::search_key.eq(search_key(&user.email))))
         .execute(transaction.modify())?;
     Ok(())
 }
@@ -225,7 +225,7 @@ pub fn insert(transaction: &mut Transaction<'_>, user: &User) -> Result<(), Stor
 /// [`StoreError`] if the database did not answer.
 pub fn update(transaction: &mut Transaction<'_>, user: &User) -> Result<(), StoreError> {
     diesel::update(users::table.find(&user.id))
-        .set(user)
+        .set((user, users::search_key.eq(search_key(&user.email))))
         .execute(transaction.modify())?;
     Ok(())
 }

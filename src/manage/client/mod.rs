@@ -9,7 +9,7 @@ use super::actor::Permit;
 pub use super::policy::Warning;
 use super::policy::{find_editable, find_undescribed, find_visible};
 use super::rights::{ClientsRead, ClientsWrite, RightType, TokensRevoke};
-use super::{MAX_NAME_LENGTH, account};
+use super::{MAX_NAME_LENGTH, account, has_nul};
 use crate::clock::Timestamp;
 use crate::crypto::jws::JwkSet;
 pub use crate::crypto::x509::{CertificateName, CertificateNames, NameKind};
@@ -164,27 +164,34 @@ pub async fn list_after(
         .await
 }
 
-/// Searches the clients that the actor can see for an id, or for a part of the name; at most `limit`.
+/// Searches the clients that the actor can see, of one account, by id or name, if it is given: the
+/// client with the id `text`, and those whose name begins with it in any case, by name; at most
+/// `limit`, after the client with the id `after`.
 ///
 /// # Errors
-/// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
+/// `not_found` for an unknown account.
 pub async fn search(
     store: &Arc<Store>,
     permit: Permit<ClientsRead>,
+    account: Option<String>,
     text: &str,
+    after: Option<String>,
     limit: i64,
 ) -> Result<Vec<ClientView>, Error> {
     let text = text.to_owned();
-    if text.contains('\0') || text.len() > MAX_NAME_LENGTH * 4 {
+    let given = [&Some(text.clone()), &after].into_iter().any(has_nul);
+    if given || text.len() > MAX_NAME_LENGTH * 4 {
         return Ok(Vec::new());
     }
     let own_account = permit.account().map(str::to_owned);
-    let found = store
+    store
         .report(own_account.as_deref(), move |database| {
-            Ok(client::search(database, permit.account(), &text, limit)?)
+            let account = account::filter(database, &permit, account.as_deref())?;
+            let clients =
+                client::search(database, account.as_deref(), &text, after.as_deref(), limit)?;
+            Ok(clients.into_iter().map(ClientView::from).collect())
         })
-        .await?;
-    Ok(found.into_iter().map(ClientView::from).collect())
+        .await
 }
 
 /// Shows a client.
