@@ -364,7 +364,7 @@ pub fn find_names(
     })
 }
 
-/// Whether a client follows this profile.
+/// Whether a client follows this profile, which is another than `none`.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
@@ -372,7 +372,10 @@ pub fn any_with_profile(
     database: &mut Database,
     profile: SecurityProfile,
 ) -> Result<bool, StoreError> {
-    let followers = clients::table.filter(clients::profile.eq(profile));
+    // The second condition is that of the partial index.
+    let followers = clients::table
+        .filter(clients::profile.eq(profile))
+        .filter(sql::<Bool>("clients.profile <> 'none'"));
     Ok(followers
         .select(clients::client_id)
         .first::<String>(database)

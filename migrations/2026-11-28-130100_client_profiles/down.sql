@@ -1,0 +1,2 @@
+DROP INDEX clients_with_profile;
+CREATE INDEX clients_profile ON clients (profile);
