@@ -141,6 +141,9 @@ macro_rules! reasons {
 
         /// The codes of all reasons, each with the names of its parameters.
         pub const ALL_REASONS: &[(&str, &[&str])] = &[$((stringify!($code), &[$(stringify!($parameter)),*])),*];
+
+        /// The sentence of each reason, with the names of its parameters in braces.
+        pub const REASON_TEXTS: &[(&str, &str)] = &[$((stringify!($code), $text)),*];
     };
 }
 
