@@ -53,6 +53,7 @@ mod people;
 mod portal;
 mod postgres;
 mod postgres_tls;
+mod preferences;
 mod properties;
 mod purge;
 mod quick_start;

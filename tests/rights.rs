@@ -78,6 +78,11 @@ const OPERATIONS: &[(&str, Needs, &str)] = &[
         r#"{"password": "short"}"#,
     ),
     (
+        "PATCH /api/v1/users/{id}/preferences",
+        Right("keyward:users:write"),
+        "{}",
+    ),
+    (
         "POST /api/v1/users/{id}/invitation",
         Right("keyward:users:write"),
         "",
@@ -592,6 +597,7 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
     ("/invitation/password", "post", None),
     ("/language", "post", None),
     ("/profile", "get", None),
+    ("/profile/preferences", "post", None),
     ("/profile/password", "post", None),
     ("/profile/second-factor", "get post", None),
     ("/profile/second-factor/remove", "post", None),

@@ -89,6 +89,9 @@ refusals! {
     own_user() = Conflict, "You cannot do this to your own user; ask another administrator";
     invitation_invalid() = NotFound, "The link was used or replaced, or has expired";
 
+    language_unknown() = InvalidRequest, "The portal does not have this language";
+    time_zone_unknown(name: &str) = InvalidRequest, "There is no time zone {name}; enter a name of the IANA database, such as Europe/Paris";
+
     // Sign-in, passwords and the second factor.
     too_many_failures(seconds: u64) = TooManyRequests, "Too many failed attempts; try again later";
     sign_in_failed() = AccessDenied, "The email address or the password is wrong";

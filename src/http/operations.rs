@@ -233,6 +233,15 @@ fn management_of_accounts_and_users() -> Vec<Op> {
         .json::<users::SetPassword>()
         .returns::<UserView>(200, "The changed user")
         .requires(Right::UsersWrite),
+        Op::patch(
+            "/api/v1/users/{id}/preferences",
+            "setPreferences",
+            "Change the language and the time zone in which the portal is shown to a user",
+            users::set_preferences,
+        )
+        .json::<users::SetPreferences>()
+        .returns::<UserView>(200, "The changed user")
+        .requires(Right::UsersWrite),
         Op::post(
             "/api/v1/users/{id}/invitation",
             "inviteUser",

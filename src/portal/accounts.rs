@@ -61,7 +61,7 @@ fn rows(user: &CurrentUser, accounts: &[Account]) -> Markup {
             vec![
                 html! { a href={ (user.link("/applications")) "?account=" (account.id) } { (clip(&account.name)) } },
                 components::id(user, &account.id),
-                user.language.day(account.created_at),
+                user.day(account.created_at),
                 html! { (user.language.number(account.client_limit())) },
                 html! { @if required { (badge("good", &user.t("required"))) } @else { (user.t("not-required")) } },
                 html! { div.buttons { (components::form(user, &format!("/accounts/{}/second-factor", account.id), html! {

@@ -121,6 +121,7 @@ fn pages(config: &mut web::ServiceConfig) {
         ))
         .service(at("/language", [post(sign_in::choose_language)]))
         .service(at("/profile", [get(profile::show)]))
+        .service(at("/profile/preferences", [post(profile::set_preferences)]))
         .service(at("/profile/password", [post(profile::change_password)]))
         .service(at(
             "/profile/second-factor",

@@ -134,6 +134,8 @@ pub enum Action {
     UserResetSecondFactor,
     #[strum(serialize = "user.set_password")]
     UserSetPassword,
+    #[strum(serialize = "user.set_preferences")]
+    UserSetPreferences,
     #[strum(serialize = "user.set_role")]
     UserSetRole,
     #[strum(serialize = "user.set_second_factor")]

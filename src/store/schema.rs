@@ -79,6 +79,8 @@ diesel::table! {
         recovery_hashes -> Text,
         wrong_codes -> BigInt,
         wrong_codes_since_sign_in -> BigInt,
+        language -> Nullable<Text>,
+        time_zone -> Nullable<Text>,
     }
 }
 

@@ -33,7 +33,9 @@ month-short = { $month ->
 }
 day = { $day } { month-short } { $year }
 date-time-short = { $day } { month-short } { $year }, { $hour }:{ $minute }
-date-time = { $day } { month } { $year }, { $hour }:{ $minute } UTC
+date-time = { $day } { month } { $year }, { $hour }:{ $minute } { $zone }
+date-time-short-zone = { $day } { month-short } { $year }, { $hour }:{ $minute } { $zone }
+date-time-both = { $local } ({ $utc })
 time-of-day = { $hour }:{ $minute }
 just-now = just now
 ago = { $span } ago
@@ -169,6 +171,8 @@ field-code = Code
 field-name = Name
 field-account = Account
 field-role = Role
+field-language = Language
+field-time-zone = Time zone
 field-scope = Scope
 field-rights = Permissions
 field-more-scope = Additional scope
@@ -206,6 +210,7 @@ continue = Continue
 second-factor = Two-step verification
 help-code = The 6-digit code from your authenticator app, or a recovery code.
 help-first-code = The 6-digit code that the app shows.
+help-time-zone = Such as Europe/Paris. The portal shows times in this time zone.
 help-password = At least 10 characters. We recommend several unrelated words.
 help-own-password = The password you sign in with.
 help-link = Paste the link you received.
@@ -230,6 +235,8 @@ done-password-set = Password set. You can now sign in.
 
 ## Profile
 
+preferences = Preferences
+language-of-browser = Language of the browser
 change-password = Change password
 change-password-text = This ends all your other sessions.
 second-factor-text = Protect your account with a code from an authenticator app in addition to your password.
@@ -721,13 +728,14 @@ action-user-remove-second-factor = Two-step verification turned off
 action-user-renew-recovery-codes = Recovery codes replaced
 action-user-reset-second-factor = Two-step verification reset
 action-user-set-password = Password set
+action-user-set-preferences = Preferences changed
 action-user-set-role = Role changed
 action-user-set-second-factor = Two-step verification set up
 action-verification-refused = Request rejected by /verify
 
 ## Overview
 
-as-of = Updated at { $when } UTC.
+as-of = Updated at { $when } { $zone }.
 pause = Pause updates
 resume = Resume updates
 last-hour = Last hour
@@ -773,6 +781,8 @@ refusal-name-characters = A name can’t start or end with a space or contain in
 refusal-expiry-in-the-past = Choose an expiry in the future.
 refusal-too-many-reports = Your account has too many slow requests in progress. Try again in a few seconds.
 refusal-cross-site-form = This form was submitted from another site. Nothing was changed.
+refusal-language-unknown = Choose a language from the list.
+refusal-time-zone-unknown = There is no time zone “{ $name }”. Enter a name such as Europe/Paris.
 refusal-invalid-duration = Enter a duration such as 30d.
 refusal-invalid-integer = Enter a whole number.
 refusal-invalid-date = Enter a date.

@@ -36,7 +36,9 @@ date-time-short = { $day } { month-short } { $year }, { $hour }:{ $minute }
 date-time = { $day ->
     [1] 1er
    *[other] { $day }
-} { month } { $year } à { $hour } h { $minute } UTC
+} { month } { $year } à { $hour } h { $minute } { $zone }
+date-time-short-zone = { $day } { month-short } { $year }, { $hour }:{ $minute } { $zone }
+date-time-both = { $local } ({ $utc })
 time-of-day = { $hour }:{ $minute }
 just-now = à l’instant
 ago = il y a { $span }
@@ -172,6 +174,8 @@ field-code = Code
 field-name = Nom
 field-account = Compte
 field-role = Rôle
+field-language = Langue
+field-time-zone = Fuseau horaire
 field-scope = Portée
 field-rights = Autorisations
 field-more-scope = Portée supplémentaire
@@ -209,6 +213,7 @@ continue = Continuer
 second-factor = Validation en deux étapes
 help-code = Le code à 6 chiffres de votre application d’authentification, ou un code de secours.
 help-first-code = Le code à 6 chiffres affiché par l’application.
+help-time-zone = Par exemple Europe/Paris. Le portail affiche les heures dans ce fuseau horaire.
 help-password = Au moins 10 caractères. Nous recommandons plusieurs mots sans lien entre eux.
 help-own-password = Votre mot de passe de connexion.
 help-link = Collez le lien que vous avez reçu.
@@ -233,6 +238,8 @@ done-password-set = Mot de passe défini. Vous pouvez maintenant vous connecter.
 
 ## Profil
 
+preferences = Préférences
+language-of-browser = Langue du navigateur
 change-password = Changer le mot de passe
 change-password-text = Toutes vos autres sessions seront déconnectées.
 second-factor-text = Protégez votre compte avec un code d’une application d’authentification, en plus de votre mot de passe.
@@ -724,13 +731,14 @@ action-user-remove-second-factor = Validation en deux étapes désactivée
 action-user-renew-recovery-codes = Codes de secours remplacés
 action-user-reset-second-factor = Validation en deux étapes réinitialisée
 action-user-set-password = Mot de passe défini
+action-user-set-preferences = Préférences modifiées
 action-user-set-role = Rôle modifié
 action-user-set-second-factor = Validation en deux étapes configurée
 action-verification-refused = Requête refusée par /verify
 
 ## Vue d’ensemble
 
-as-of = Mis à jour à { $when } UTC.
+as-of = Mis à jour à { $when } { $zone }.
 pause = Suspendre l’actualisation
 resume = Reprendre l’actualisation
 last-hour = Dernière heure
@@ -776,6 +784,8 @@ refusal-name-characters = Un nom ne peut ni commencer ni se terminer par un espa
 refusal-expiry-in-the-past = Choisissez une date d’expiration future.
 refusal-too-many-reports = Votre compte a trop de requêtes lentes en cours. Réessayez dans quelques secondes.
 refusal-cross-site-form = Ce formulaire a été envoyé depuis un autre site. Rien n’a été modifié.
+refusal-language-unknown = Choisissez une langue de la liste.
+refusal-time-zone-unknown = Le fuseau horaire « { $name } » n’existe pas. Saisissez un nom tel que Europe/Paris.
 refusal-invalid-duration = Saisissez une durée telle que 30d.
 refusal-invalid-integer = Saisissez un nombre entier.
 refusal-invalid-date = Saisissez une date.
