@@ -416,6 +416,8 @@ fn the_commands_of_the_incident_page_work() {
     reader.follow("The sealing key leaked", &[], &[]);
     assert_eq!(node.token_reply(&other, &[]).status, 200);
 
+    world.cli(&["account", "create", "--name", "Globex"]);
+    reader.set("ACCOUNT", "Globex");
     reader.follow("A partner floods", &["keyward client enable"], &[]);
     eventually("the refusal", || {
         (status(&node, &other) == 401).then_some(())

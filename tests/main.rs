@@ -11,6 +11,7 @@
 #[macro_use]
 mod support;
 
+mod accounts;
 mod algorithms;
 mod api_keys;
 mod architecture;

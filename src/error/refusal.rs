@@ -77,6 +77,8 @@ refusals! {
     trust_preset_value_malformed(flag: &str, example: &str) = InvalidRequest, "--{flag} must be such as {example}";
 
     // Accounts and users.
+    account_closed() = AccessDenied, "The account is closed; an operator can open it again";
+    account_not_closable(name: &str) = Conflict, "The account {name} belongs to Keyward itself and cannot be closed";
     account_exists(name: &str) = Conflict, "The account {name} already exists";
     user_exists(email: &str) = Conflict, "The user {email} already exists";
     user_unknown() = NotFound, "The user does not exist";

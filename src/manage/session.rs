@@ -187,6 +187,13 @@ pub async fn resume(
     let Some((row, user, account)) = found else {
         return Ok(None);
     };
+    // Closing an account deletes its sessions; one may have been created by a node that did not know.
+    if account
+        .as_ref()
+        .is_some_and(|account| account.closed_at.is_some())
+    {
+        return Ok(None);
+    }
     let idle_timeout = server.settings.portal_idle;
     if !is_active(&row, idle_timeout, now)
         || !StoredSecret::new(row.hash.clone()).matches(&credential)

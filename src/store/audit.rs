@@ -28,8 +28,12 @@ const UNAUTHENTICATED: &str = "nobody";
 )]
 #[expect(missing_docs, reason = "the text form says it")]
 pub enum Action {
+    #[strum(serialize = "account.close")]
+    AccountClose,
     #[strum(serialize = "account.create")]
     AccountCreate,
+    #[strum(serialize = "account.reopen")]
+    AccountReopen,
     #[strum(serialize = "account.update")]
     AccountUpdate,
     #[strum(serialize = "api_key.create")]

@@ -8,6 +8,7 @@ diesel::table! {
         requires_second_factor -> Bool,
         max_clients -> Nullable<BigInt>,
         kind -> Text,
+        closed_at -> Nullable<BigInt>,
     }
 }
 
@@ -35,6 +36,7 @@ diesel::table! {
         profile -> Text,
         certificate_name -> Nullable<Text>,
         tls_client_certificate_bound_access_tokens -> Bool,
+        account_closed_at -> Nullable<BigInt>,
     }
 }
 

@@ -110,6 +110,7 @@ shown-once = This is shown only once. Copy it now and store it securely: it can�
 menu-now = Monitoring
 menu-developers = Developers
 menu-account = Account
+menu-own-account = Your account
 menu-server = Server
 menu-overview = Overview
 menu-applications = Applications
@@ -495,8 +496,28 @@ accounts-not-found-text = No account has this name or ID.
 help-account-text = The name or ID of the account.
 account-new = New account
 account-create = Create account
+account-rename = Change name
+account-limits = Limits
+account-limits-text = Ask an operator if you need more.
+account-limit-used = { $used } of { $limit }
+account-limit-api-keys = API keys per application
+account-limit-secrets = Client secrets per application
+account-limit-trust-rules = Trust rules per application
+account-closed = Account closed
+account-closed-since = This account was closed on { $at }. Its applications and people are refused.
+account-close = Close account
+account-close-title = Close the account { $name }?
+account-close-text = Its applications, keys and tokens are refused at once, and its people are signed out. You can reopen the account at any time.
+account-close-clients = { $count ->
+    [0] It has no applications.
+    [one] This affects { $count } application.
+   *[other] This affects { $count } applications.
+}
+account-reopen = Reopen account
 help-account-name = The partner’s name.
 help-max-clients = How many applications the account can create. Leave empty for the default. A lower limit doesn’t affect existing applications.
+done-account-closed = Account closed.
+done-account-reopened = Account reopened.
 done-account-created = Account created. Next, create its first application or invite a person.
 
 ## Resource servers
@@ -675,7 +696,9 @@ audit-none-yet = No matching entries among the newest ones. Older entries may ma
 audit-export-csv = Export as CSV
 audit-export-jsonl = Export as JSON Lines
 all-actions = All actions
+action-account-close = Account closed
 action-account-create = Account created
+action-account-reopen = Account reopened
 action-account-update = Account updated
 action-api-key-create = API key created
 action-api-key-delete = API key revoked
@@ -821,6 +844,8 @@ refusal-trust-shared-issuer = { $issuer } issues tokens to all of its customers.
 refusal-trust-preset-value = Fill in this field.
 refusal-trust-preset-value-unused = This field doesn’t apply to this platform.
 refusal-trust-preset-value-malformed = Enter a value such as { $example }.
+refusal-account-closed = This account is closed. An operator can reopen it.
+refusal-account-not-closable = The account “{ $name }” belongs to Keyward and can’t be closed.
 refusal-account-exists = This name is already in use.
 refusal-user-exists = A person with this email address already exists.
 refusal-user-unknown = This person doesn’t exist.
@@ -928,6 +953,7 @@ reason-no-authentication = no client authentication in the request
 reason-unreadable-authorization = invalid Authorization header
 reason-secret-without-client = client_secret without client_id
 reason-unknown-client = unknown client
+reason-account-closed = the account is closed
 reason-client-disabled = the application is disabled
 reason-wrong-method = the application is registered with { $method }
 reason-not-a-secret = not a valid client secret

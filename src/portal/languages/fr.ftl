@@ -113,6 +113,7 @@ shown-once = Ces informations ne sont affichées qu’une seule fois. Copiez-les
 menu-now = Supervision
 menu-developers = Développement
 menu-account = Compte
+menu-own-account = Votre compte
 menu-server = Serveur
 menu-overview = Vue d’ensemble
 menu-applications = Applications
@@ -498,8 +499,28 @@ accounts-not-found-text = Aucun compte ne porte ce nom ni cet identifiant.
 help-account-text = Le nom ou l’identifiant du compte.
 account-new = Nouveau compte
 account-create = Créer le compte
+account-rename = Changer le nom
+account-limits = Limites
+account-limits-text = Si vous avez besoin de plus, demandez à un opérateur.
+account-limit-used = { $used } sur { $limit }
+account-limit-api-keys = Clés d’API par application
+account-limit-secrets = Secrets client par application
+account-limit-trust-rules = Règles de confiance par application
+account-closed = Compte fermé
+account-closed-since = Ce compte a été fermé le { $at }. Ses applications et ses utilisateurs sont refusés.
+account-close = Fermer le compte
+account-close-title = Fermer le compte { $name } ?
+account-close-text = Ses applications, ses clés et ses jetons sont refusés immédiatement et ses utilisateurs sont déconnectés. Vous pouvez rouvrir le compte à tout moment.
+account-close-clients = { $count ->
+    [0] Il n’a aucune application.
+    [one] Cela concerne { $count } application.
+   *[other] Cela concerne { $count } applications.
+}
+account-reopen = Rouvrir le compte
 help-account-name = Le nom du partenaire.
 help-max-clients = Le nombre d’applications que le compte peut créer. Laissez vide pour la valeur par défaut. Abaisser la limite n’affecte pas les applications existantes.
+done-account-closed = Compte fermé.
+done-account-reopened = Compte rouvert.
 done-account-created = Compte créé. Créez maintenant sa première application ou invitez une personne.
 
 ## Serveurs de ressources
@@ -678,7 +699,9 @@ audit-none-yet = Aucune entrée correspondante parmi les plus récentes. De plus
 audit-export-csv = Exporter en CSV
 audit-export-jsonl = Exporter en JSON Lines
 all-actions = Toutes les actions
+action-account-close = Compte fermé
 action-account-create = Compte créé
+action-account-reopen = Compte rouvert
 action-account-update = Compte modifié
 action-api-key-create = Clé d’API créée
 action-api-key-delete = Clé d’API révoquée
@@ -824,6 +847,8 @@ refusal-trust-shared-issuer = { $issuer } émet des jetons pour tous ses clients
 refusal-trust-preset-value = Remplissez ce champ.
 refusal-trust-preset-value-unused = Ce champ ne s’applique pas à cette plateforme.
 refusal-trust-preset-value-malformed = Saisissez une valeur telle que { $example }.
+refusal-account-closed = Ce compte est fermé. Un opérateur peut le rouvrir.
+refusal-account-not-closable = Le compte « { $name } » appartient à Keyward et ne peut pas être fermé.
 refusal-account-exists = Ce nom est déjà utilisé.
 refusal-user-exists = Une personne avec cette adresse e-mail existe déjà.
 refusal-user-unknown = Cette personne n’existe pas.
@@ -931,6 +956,7 @@ reason-no-authentication = pas d’authentification du client dans la requête
 reason-unreadable-authorization = en-tête Authorization non valide
 reason-secret-without-client = client_secret sans client_id
 reason-unknown-client = client inconnu
+reason-account-closed = le compte est fermé
 reason-client-disabled = l’application est désactivée
 reason-wrong-method = l’application est enregistrée avec { $method }
 reason-not-a-secret = secret client non valide
