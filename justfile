@@ -65,6 +65,10 @@ bench *ARGS:
 bench-instructions:
     cargo bench --locked -- --callgrind
 
+# Build the documentation as a site into target/site; needs mdbook
+site:
+    packaging/site/build
+
 # Build the API documentation into target/doc/keyward
 docs:
     cargo doc --locked --no-deps

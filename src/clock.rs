@@ -11,9 +11,11 @@ use time::format_description::well_known::Rfc3339;
 use crate::decimal;
 
 mod date_or_time;
+mod time_zone;
 pub mod watch;
 
 pub use date_or_time::{DateOrTime, InvalidDateOrTime};
+pub use time_zone::{LocalTime, TimeZone, UnknownTimeZone};
 
 /// An instant in UTC, in milliseconds since the Unix epoch: the resolution of a UUIDv7.
 #[derive(

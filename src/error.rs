@@ -14,7 +14,7 @@ use std::time::Duration;
 use self::message::Message;
 
 /// The kind of an error, named by the RFC that defines it where there is one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::VariantArray)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumMessage, strum::VariantArray)]
 pub enum Code {
     /// RFC 6749 section 5.2; RFC 6750 section 3.1.
     InvalidRequest,

@@ -1,5 +1,5 @@
 //! Golden files: interfaces that programs and users rely on are checked in, so that reviewers see a
-//! change.
+//! change. The pages of `docs/reference` are made of the same and compared in the same way.
 //!
 //! After an intended change, `UPDATE_GOLDEN=1 cargo test --test keyward golden::` rewrites the
 //! files.
@@ -10,10 +10,21 @@ use std::fmt::Write;
 use keyward::oauth::reason::ALL_REASONS;
 use serde_json::Value;
 
+use crate::reference;
+use crate::support::tools::Tool;
 use crate::support::{Client, World, repository};
 
 fn compare(name: &str, found: &str) {
-    let path = repository("tests/golden").join(name);
+    compare_file(&format!("tests/golden/{name}"), found);
+}
+
+/// Compares a page of the generated reference.
+fn compare_page(name: &str, found: &str) {
+    compare_file(&format!("docs/reference/{name}"), found);
+}
+
+fn compare_file(name: &str, found: &str) {
+    let path = repository(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, found).unwrap();
         return;
@@ -30,7 +41,7 @@ fn compare(name: &str, found: &str) {
             .fold(String::new(), |all, line| format!("{all}{sign} {line}\n"))
     };
     panic!(
-        "tests/golden/{name} is not what Keyward shows now. Where that is meant, run\n\
+        "{name} is not what Keyward shows now. Where that is meant, run\n\
          UPDATE_GOLDEN=1 cargo test --test keyward golden::\nand check the files in.\n{}{}",
         only_in(&expected, found, '-'),
         only_in(found, &expected, '+')
@@ -83,6 +94,7 @@ fn the_openapi_document_is_the_one_checked_in() {
     document["info"]["version"] = "VERSION".into();
     let text = serde_json::to_string_pretty(&document).unwrap();
     compare("openapi.json", &format!("{text}\n"));
+    compare_page("api.md", &reference::api(&document));
 }
 
 #[test]
@@ -99,12 +111,19 @@ fn the_error_and_reason_codes_are_those_checked_in() {
         writeln!(text, "{code}({})", parameters.join(", ")).unwrap();
     }
     compare("error-codes.txt", &text);
+    compare_page("codes.md", &reference::codes_page());
+}
+
+#[test]
+fn the_page_of_the_audit_actions_is_the_one_checked_in() {
+    compare_page("audit-actions.md", &reference::audit_actions());
 }
 
 #[test]
 fn the_help_of_each_command_is_the_one_checked_in() {
     let world = World::sqlite();
     let mut text = String::new();
+    let mut commands = Vec::new();
     let mut waiting: Vec<Vec<String>> = vec![Vec::new()];
     while let Some(command) = waiting.pop() {
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
@@ -115,15 +134,18 @@ fn the_help_of_each_command_is_the_one_checked_in() {
         let own = help.split("\nSettings:").next().unwrap().trim_end();
         let title = words.join(" ");
         writeln!(text, "## keyward {title}\n\n{own}\n").unwrap();
+        commands.push((title, own.to_owned()));
     }
     compare("cli-help.txt", &text);
+    compare_page("command-line.md", &reference::command_line(&commands));
 }
 
 #[test]
 fn the_settings_are_those_checked_in() {
     let help = help(&World::sqlite(), &["serve"]);
+    let settings = settings(&help);
     let mut text = String::new();
-    for (name, (flag, description)) in settings(&help) {
+    for (name, (flag, description)) in &settings {
         writeln!(text, "{name}\n  {flag}\n  {}", description.trim_end()).unwrap();
     }
     assert!(
@@ -131,6 +153,7 @@ fn the_settings_are_those_checked_in() {
         "{text}"
     );
     compare("settings.txt", &text);
+    compare_page("settings.md", &reference::settings(&settings));
 }
 
 /// A setting that is missing there is also missing in `keyward config`, in reloads and in the
@@ -150,6 +173,7 @@ fn each_setting_of_the_help_is_in_config() {
 
 #[test]
 fn the_metrics_are_those_checked_in() {
+    needs!(Tool::Curl);
     let world = World::sqlite();
     let client = world.client("a");
     let node = world.start();
@@ -163,7 +187,11 @@ fn the_metrics_are_those_checked_in() {
     node.get("/verify");
     // The metrics of this response itself appear in the next one.
     node.get("/metrics");
-    let scraped = node.get("/metrics").body;
+    let mut scraped = node.get("/metrics").body;
+    // Some metrics are there only if Keyward serves TLS itself.
+    let secure = world.start_with_tls();
+    let over_tls = world.curl(&["--cacert", "cert.pem", &secure.https_url("/metrics")]);
+    scraped.push_str(&String::from_utf8(over_tls.stdout).unwrap());
     let mut lines = BTreeSet::new();
     for line in scraped.lines().filter(|line| *line != "# EOF") {
         if line.starts_with('#') {
@@ -186,6 +214,7 @@ fn the_metrics_are_those_checked_in() {
     }
     let lines: Vec<String> = lines.into_iter().collect();
     compare("metrics.txt", &format!("{}\n", lines.join("\n")));
+    compare_page("metrics.md", &reference::metrics(&lines));
 }
 
 #[test]

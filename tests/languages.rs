@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fluent_bundle::FluentResource;
-use keyward::clock::Timestamp;
+use keyward::clock::{TimeZone, Timestamp};
 use keyward::error::refusal::ALL_REFUSALS;
 use keyward::manage::status::ProblemKind;
 use keyward::oauth::reason::ALL_REASONS;
@@ -220,19 +220,19 @@ fn dates_numbers_and_plurals_follow_the_language() {
     let (english, french) = (Language::English, Language::French);
     assert!(
         english
-            .date_time(moment)
+            .date_time(moment, &TimeZone::UTC)
             .into_string()
             .contains("1 November 2026, 20:18 UTC"),
         "{}",
-        english.date_time(moment).into_string()
+        english.date_time(moment, &TimeZone::UTC).into_string()
     );
     assert!(
         french
-            .date_time(moment)
+            .date_time(moment, &TimeZone::UTC)
             .into_string()
             .contains("1er novembre 2026"),
         "{}",
-        french.date_time(moment).into_string()
+        french.date_time(moment, &TimeZone::UTC).into_string()
     );
     assert_eq!(english.number(1_234_567), "1,234,567");
     assert_eq!(french.number(1_234_567), "1\u{202F}234\u{202F}567");

@@ -12,6 +12,7 @@
 mod support;
 
 mod accessibility;
+mod accounts;
 mod algorithms;
 mod api_keys;
 mod architecture;
@@ -27,6 +28,7 @@ mod connections;
 mod database_away;
 mod demo;
 mod discovery;
+mod documentation;
 mod dpop;
 mod durability;
 mod examples;
@@ -53,9 +55,11 @@ mod people;
 mod portal;
 mod postgres;
 mod postgres_tls;
+mod preferences;
 mod properties;
 mod purge;
 mod quick_start;
+mod reference;
 mod registration;
 mod reload;
 mod revocation;

@@ -52,6 +52,21 @@ const OPERATIONS: &[(&str, Needs, &str)] = &[
         r#"{"name": ""}"#,
     ),
     (
+        "GET /api/v1/accounts/{id}",
+        Right("keyward:accounts:read"),
+        "",
+    ),
+    (
+        "POST /api/v1/accounts/{id}/close",
+        Operator("keyward:accounts:write"),
+        "",
+    ),
+    (
+        "POST /api/v1/accounts/{id}/reopen",
+        Operator("keyward:accounts:write"),
+        "",
+    ),
+    (
         "PATCH /api/v1/accounts/{id}",
         Right("keyward:users:write"),
         r#"{"requires_second_factor": true}"#,
@@ -76,6 +91,11 @@ const OPERATIONS: &[(&str, Needs, &str)] = &[
         "PUT /api/v1/users/{id}/password",
         Right("keyward:users:write"),
         r#"{"password": "short"}"#,
+    ),
+    (
+        "PATCH /api/v1/users/{id}/preferences",
+        Right("keyward:users:write"),
+        "{}",
     ),
     (
         "POST /api/v1/users/{id}/invitation",
@@ -592,6 +612,7 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
     ("/invitation/password", "post", None),
     ("/language", "post", None),
     ("/profile", "get", None),
+    ("/profile/preferences", "post", None),
     ("/profile/password", "post", None),
     ("/profile/second-factor", "get post", None),
     ("/profile/second-factor/remove", "post", None),
@@ -721,6 +742,18 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
         "get post",
         Some("keyward:accounts:write"),
     ),
+    (
+        "/accounts/{id}/close",
+        "get post",
+        Some("keyward:accounts:write"),
+    ),
+    (
+        "/accounts/{id}/reopen",
+        "post",
+        Some("keyward:accounts:write"),
+    ),
+    ("/account", "get", Some("keyward:accounts:read")),
+    ("/account/name", "post", Some("keyward:users:write")),
     (
         "/accounts/{id}/second-factor",
         "post",

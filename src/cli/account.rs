@@ -5,6 +5,7 @@ use std::str::FromStr;
 use clap::Subcommand;
 
 use super::Context;
+use super::confirmation::Confirmation;
 use super::output::Output;
 use crate::config::Switch;
 use crate::decimal;
@@ -22,18 +23,35 @@ pub enum Account {
     },
     /// List all accounts
     List,
+    /// Show an account with its limits
+    Show {
+        /// The account, by id or name
+        account: String,
+    },
+    /// Close an account: nothing of it is accepted until it is opened again
+    Close {
+        /// The account, by id or name
+        account: String,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+    /// Open a closed account again
+    Reopen {
+        /// The account, by id or name
+        account: String,
+    },
     /// Change an account
     Update {
         /// The account, by id or name
         account: String,
 
+        /// New display name; must be unique
+        #[arg(long, required_unless_present_any = ["require_second_factor", "max_clients"])]
+        name: Option<String>,
+
         /// Require two-step verification of its users in the portal
-        #[arg(
-            long,
-            value_name = "on|off",
-            hide_possible_values = true,
-            required_unless_present = "max_clients"
-        )]
+        #[arg(long, value_name = "on|off", hide_possible_values = true)]
         require_second_factor: Option<Switch>,
 
         /// Maximum number of clients that its users and dynamic registration can create; "default" is 1000
@@ -65,6 +83,14 @@ impl FromStr for ClientLimit {
     }
 }
 
+/// What the list says about an account.
+fn state(account: &account::Account) -> String {
+    match account.closed_at {
+        Some(at) => format!("closed at {at}"),
+        None => "open".to_owned(),
+    }
+}
+
 impl Account {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
         let creates = matches!(self, Account::Create { .. });
@@ -89,17 +115,62 @@ impl Account {
                         account.id.clone(),
                         account.name.clone(),
                         account.created_at.to_string(),
+                        state(account),
                     ]
                 });
-                Ok(Output::table(&accounts, ["ID", "NAME", "CREATED"], rows))
+                let head = ["ID", "NAME", "CREATED", "STATE"];
+                Ok(Output::table(&accounts, head, rows))
+            }
+            Account::Show { account } => {
+                let permit = operator.may(AccountsRead)?;
+                let details = account::details(&store, permit, &account).await?;
+                let (account, limits) = (&details.account, &details.limits);
+                let words = [
+                    ("id", account.id.clone()),
+                    ("name", account.name.clone()),
+                    ("created_at", account.created_at.to_string()),
+                    ("state", state(account)),
+                    (
+                        "clients",
+                        format!("{} of {}", limits.clients, limits.max_clients),
+                    ),
+                ];
+                let lines = words.map(|(name, value)| format!("{name:12} {value}"));
+                Ok(Output::new(&details, lines.join("\n")))
+            }
+            Account::Close {
+                account,
+                confirmation,
+            } => {
+                confirmation.ask(&format!(
+                    "This closes the account {account}: its clients and users are refused until it is opened again."
+                ))?;
+                let closed = account::close(&store, operator.may(AccountsWrite)?, &account).await?;
+                Ok(Output::new(
+                    &closed,
+                    format!("Closed the account {}", closed.name),
+                ))
+            }
+            Account::Reopen { account } => {
+                let opened =
+                    account::reopen(&store, operator.may(AccountsWrite)?, &account).await?;
+                Ok(Output::new(
+                    &opened,
+                    format!("Opened the account {} again", opened.name),
+                ))
             }
             Account::Update {
                 account,
+                name,
                 require_second_factor,
                 max_clients,
             } => {
                 let required = require_second_factor.map(Switch::is_on);
                 let change = AccountPatch {
+                    name: name
+                        .clone()
+                        .map(|name| Ok::<_, Error>((operator.may(UsersWrite)?, name)))
+                        .transpose()?,
                     requires_second_factor: required
                         .map(|required| Ok::<_, Error>((operator.may(UsersWrite)?, required)))
                         .transpose()?,
@@ -109,6 +180,9 @@ impl Account {
                 };
                 let changed = account::update(&store, change, &account).await?;
                 let mut words = Vec::new();
+                if let Some(name) = name {
+                    words.push(format!("The account {account} is now named {name}"));
+                }
                 if max_clients.is_some() {
                     words.push(format!(
                         "The account {account} can have up to {} clients",

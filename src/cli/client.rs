@@ -344,6 +344,7 @@ fn certificate_name(client: &ClientView) -> Option<String> {
 
 fn state(client: &ClientView) -> String {
     match client.disabled_by {
+        _ if client.account_closed_at.is_some() => "account closed".to_owned(),
         _ if client.enabled => "enabled".to_owned(),
         None => "disabled".to_owned(),
         Some(by) => format!("disabled by {}", by.as_str()),

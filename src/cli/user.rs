@@ -1,6 +1,7 @@
 //! `keyward user`
 
 use std::io::Read;
+use std::str::FromStr;
 
 use clap::Subcommand;
 use serde_json::json;
@@ -9,11 +10,14 @@ use zeroize::Zeroizing;
 use super::Context;
 use super::confirmation::Confirmation;
 use super::output::{ListWriter, Output};
+use crate::clock::TimeZone;
 use crate::error::{Code, Error};
 use crate::manage::actor::{UsersRead, UsersWrite};
 use crate::manage::invitation;
-use crate::manage::user::{self, Passwords, UserView};
+use crate::manage::user::{self, Passwords, PreferencesPatch, UserView};
 use crate::secret::SecretString;
+use crate::store::UnknownName;
+use crate::store::language::Language;
 use crate::store::user::Role;
 
 #[derive(Subcommand)]
@@ -43,6 +47,18 @@ pub enum User {
         /// administrator, developer or viewer
         role: Role,
     },
+    /// Change the language and the time zone in which the portal is shown to a user
+    SetPreferences {
+        email: String,
+
+        /// Language: en, fr, or browser for that of the browser
+        #[arg(long, required_unless_present = "time_zone")]
+        language: Option<LanguageChoice>,
+
+        /// Name of the IANA time zone database, such as Europe/Paris or UTC
+        #[arg(long, value_name = "NAME")]
+        time_zone: Option<TimeZone>,
+    },
     /// Reset two-step verification of a user who lost their device and recovery codes
     ResetSecondFactor { email: String },
     /// Set the password of a user, read from standard input
@@ -54,6 +70,21 @@ pub enum User {
         #[command(flatten)]
         confirmation: Confirmation,
     },
+}
+
+/// A language of the portal; `None` is that of the browser.
+#[derive(Clone, Copy)]
+pub struct LanguageChoice(Option<Language>);
+
+impl FromStr for LanguageChoice {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        match text {
+            "browser" => Ok(LanguageChoice(None)),
+            code => Ok(LanguageChoice(Some(code.parse()?))),
+        }
+    }
 }
 
 /// How many users are read at a time.
@@ -133,6 +164,28 @@ impl User {
                 Ok(Output::new(
                     &user,
                     format!("The role of {} is now {}", user.email, user.role),
+                ))
+            }
+            User::SetPreferences {
+                email,
+                language,
+                time_zone,
+            } => {
+                let change = PreferencesPatch {
+                    language: language.map(|LanguageChoice(language)| language),
+                    time_zone,
+                };
+                let permit = operator.may(UsersWrite)?;
+                let user = user::set_preferences(&store, permit, &email, change).await?;
+                let language = user.preferences.language.map(Language::as_str);
+                Ok(Output::new(
+                    &user,
+                    format!(
+                        "The portal is shown to {} in {}, with times in {}",
+                        user.email,
+                        language.unwrap_or("the language of the browser"),
+                        user.preferences.time_zone.name()
+                    ),
                 ))
             }
             User::ResetSecondFactor { email } => {

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use super::Settings;
 
 /// The settings that [`LiveSettings::reload`] applies. Changes of others need a restart.
-const RELOADABLE: [&str; 14] = [
+pub const RELOADABLE: [&str; 14] = [
     "registration",
     "registration_scope",
     "registration_resources",

@@ -30,7 +30,7 @@ mod sources;
 mod values;
 
 pub use issuer::Issuer;
-pub use live::{LiveSettings, Reload};
+pub use live::{LiveSettings, RELOADABLE, Reload};
 pub use sources::{SettingEntry, Sources, read};
 pub use values::{
     DpopNonce, MtlsBaseUrl, OtlpEndpoint, ProxyUrl, Registration, SampleRatio, Switch,
@@ -40,10 +40,10 @@ use values::{
 };
 
 /// Settings whose values are never shown in an error, because they may contain a secret.
-const SECRET_SETTINGS: [&str; 3] = ["database_url", "outbound_proxy", "operator_password"];
+pub const SECRET_SETTINGS: [&str; 3] = ["database_url", "outbound_proxy", "operator_password"];
 
 /// Settings that may differ between the nodes of a deployment, and the issuer, which is compared separately.
-const NODE_SETTINGS: [&str; 16] = [
+pub const NODE_SETTINGS: [&str; 16] = [
     "listen",
     "issuer",
     "database_url",

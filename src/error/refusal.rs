@@ -77,6 +77,8 @@ refusals! {
     trust_preset_value_malformed(flag: &str, example: &str) = InvalidRequest, "--{flag} must be such as {example}";
 
     // Accounts and users.
+    account_closed() = AccessDenied, "The account is closed; an operator can open it again";
+    account_not_closable(name: &str) = Conflict, "The account {name} belongs to Keyward itself and cannot be closed";
     account_exists(name: &str) = Conflict, "The account {name} already exists";
     user_exists(email: &str) = Conflict, "The user {email} already exists";
     user_unknown() = NotFound, "The user does not exist";
@@ -88,6 +90,9 @@ refusals! {
     operator_has_no_account() = Conflict, "An operator does not belong to an account: delete the user and create another";
     own_user() = Conflict, "You cannot do this to your own user; ask another administrator";
     invitation_invalid() = NotFound, "The link was used or replaced, or has expired";
+
+    language_unknown() = InvalidRequest, "The portal does not have this language";
+    time_zone_unknown(name: &str) = InvalidRequest, "There is no time zone {name}; enter a name of the IANA database, such as Europe/Paris";
 
     // Sign-in, passwords and the second factor.
     too_many_failures(seconds: u64) = TooManyRequests, "Too many failed attempts; try again later";

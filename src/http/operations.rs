@@ -8,6 +8,7 @@ use super::management::{
 use super::oauth::SIGNED_INTROSPECTION;
 use super::operation::Operation as Op;
 use super::{api_keys, documents, health, metrics, oauth, schemas, verify, well_known};
+use crate::manage::account::{Account, AccountDetails};
 use crate::manage::api_key::ApiKeyView;
 use crate::manage::client::ClientView;
 use crate::manage::registration_token::RegistrationTokenView;
@@ -23,7 +24,6 @@ use crate::oauth::introspection::Introspection;
 use crate::oauth::issuance::TokenResponse;
 use crate::oauth::server_metadata::ServerMetadata;
 use crate::oauth::usage::TimedRoute;
-use crate::store::account::Account;
 use crate::store::audit::AuditEntry;
 use secrets::SecretView;
 
@@ -202,15 +202,41 @@ fn management_of_accounts_and_users() -> Vec<Op> {
         .json::<accounts::CreateAccount>()
         .creates::<Created<Account>>()
         .requires(Right::AccountsWrite),
+        Op::get(
+            "/api/v1/accounts/{id}",
+            "showAccount",
+            "Show an account with its limits",
+            accounts::show,
+        )
+        .returns::<AccountDetails>(200, "The account")
+        .requires(Right::AccountsRead),
         Op::patch(
             "/api/v1/accounts/{id}",
             "updateAccount",
-            "Change whether an account requires two-step verification, or its maximum number of clients",
+            "Change the name of an account, whether it requires two-step verification, or its maximum number of clients",
             accounts::update,
         )
         .json::<accounts::UpdateAccount>()
         .returns::<Account>(200, "The changed account")
-        .requires(Right::UsersWrite),
+        .requires(Right::UsersWrite)
+        .errors(&[409]),
+        Op::post(
+            "/api/v1/accounts/{id}/close",
+            "closeAccount",
+            "Close an account: nothing of it is accepted until it is opened again",
+            accounts::close,
+        )
+        .returns::<Account>(200, "The closed account")
+        .requires(Right::AccountsWrite)
+        .errors(&[409]),
+        Op::post(
+            "/api/v1/accounts/{id}/reopen",
+            "reopenAccount",
+            "Open a closed account again",
+            accounts::reopen,
+        )
+        .returns::<Account>(200, "The opened account")
+        .requires(Right::AccountsWrite),
         Op::get("/api/v1/users", "listUsers", "List users", users::list)
             .query::<Paging>()
             .returns::<Page<UserView>>(200, "Users, sorted by e-mail address")
@@ -231,6 +257,15 @@ fn management_of_accounts_and_users() -> Vec<Op> {
             users::set_password,
         )
         .json::<users::SetPassword>()
+        .returns::<UserView>(200, "The changed user")
+        .requires(Right::UsersWrite),
+        Op::patch(
+            "/api/v1/users/{id}/preferences",
+            "setPreferences",
+            "Change the language and the time zone in which the portal is shown to a user",
+            users::set_preferences,
+        )
+        .json::<users::SetPreferences>()
         .returns::<UserView>(200, "The changed user")
         .requires(Right::UsersWrite),
         Op::post(

@@ -2,15 +2,21 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::actor::Permit;
+use super::api_key::MAX_API_KEYS;
 use super::rights::{AccountsRead, AccountsWrite, RightType, UsersWrite};
+use super::secret::MAX_SECRETS;
+use super::trust_rule::MAX_RULES;
 use super::{check_name, has_nul, invalid, not_found};
+use crate::clock::Timestamp;
 use crate::error::{Error, refusal};
 use crate::store::account;
 pub use crate::store::account::{Account, AccountKind};
-use crate::store::audit::Action;
+use crate::store::audit::{Action, Recorder};
 use crate::store::user::Role;
-use crate::store::{Database, Store, Transaction};
+use crate::store::{Database, Store, StoreError, Transaction, client, session};
 
 /// Creates an account.
 ///
@@ -114,6 +120,57 @@ pub async fn show(
         .await
 }
 
+/// The limits of an account, and how much of them is used.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct AccountLimits {
+    /// How many clients the account has.
+    pub clients: i64,
+    /// How many clients its users and dynamic registration can create. Operators can exceed it.
+    pub max_clients: i64,
+    /// How many API keys a client can have.
+    pub max_api_keys_per_client: usize,
+    /// How many active secrets a client can have.
+    pub max_secrets_per_client: usize,
+    /// How many trust rules a client can have.
+    pub max_trust_rules_per_client: usize,
+}
+
+/// An account with its limits.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct AccountDetails {
+    /// The account.
+    #[serde(flatten)]
+    pub account: Account,
+    /// The limits of the account.
+    pub limits: AccountLimits,
+}
+
+/// The account with this id or name, and its limits.
+///
+/// # Errors
+/// `not_found` if the actor cannot see such an account.
+pub async fn details(
+    store: &Arc<Store>,
+    permit: Permit<AccountsRead>,
+    id_or_name: &str,
+) -> Result<AccountDetails, Error> {
+    let id_or_name = id_or_name.to_owned();
+    let own = permit.account().map(str::to_owned);
+    store
+        .report(own.as_deref(), move |database| {
+            let account = find_visible(database, &permit, &id_or_name)?;
+            let limits = AccountLimits {
+                clients: client::count(database, &account.id)?,
+                max_clients: account.client_limit(),
+                max_api_keys_per_client: MAX_API_KEYS,
+                max_secrets_per_client: MAX_SECRETS,
+                max_trust_rules_per_client: MAX_RULES,
+            };
+            Ok(AccountDetails { account, limits })
+        })
+        .await
+}
+
 /// The account that owns the clients of resource servers, if there is one and the actor can see it.
 ///
 /// # Errors
@@ -130,6 +187,8 @@ pub async fn of_introspection_clients(
 /// unchanged.
 #[derive(Clone, Default)]
 pub struct AccountPatch {
+    /// The display name.
+    pub name: Option<(Permit<UsersWrite>, String)>,
     /// Whether the account's users need a second factor to use the portal. A user without one sets it
     /// up at the next request.
     pub requires_second_factor: Option<(Permit<UsersWrite>, bool)>,
@@ -138,64 +197,173 @@ pub struct AccountPatch {
     pub max_clients: Option<(Permit<AccountsWrite>, Option<u32>)>,
 }
 
+impl AccountPatch {
+    /// The permits of the changes, each with whether it lets the actor see an account.
+    fn can_access(&self, account: &Account) -> bool {
+        let of_name = self
+            .name
+            .as_ref()
+            .map(|(permit, _)| permit.can_access(&account.id));
+        let of_factor = self
+            .requires_second_factor
+            .as_ref()
+            .map(|(permit, _)| permit.can_access(&account.id));
+        let of_limit = self
+            .max_clients
+            .as_ref()
+            .map(|(permit, _)| permit.can_access(&account.id));
+        [of_name, of_factor, of_limit]
+            .into_iter()
+            .flatten()
+            .all(|can| can)
+    }
+
+    /// The permit of one of the changes; `None` for an empty patch.
+    fn recorded_by(&self) -> Option<(&Recorder, Timestamp)> {
+        let of_name = self.name.as_ref().map(|(permit, _)| permit);
+        let of_factor = self
+            .requires_second_factor
+            .as_ref()
+            .map(|(permit, _)| permit);
+        of_name
+            .or(of_factor)
+            .map(|permit| (permit.recorder(), permit.now()))
+            .or_else(|| {
+                let permit = self.max_clients.as_ref().map(|(permit, _)| permit)?;
+                Some((permit.recorder(), permit.now()))
+            })
+    }
+
+    /// Changes the row.
+    fn apply(&self, database: &mut Database, account: &mut Account) -> Result<(), Error> {
+        if let Some((_, name)) = &self.name {
+            let taken = account::find(database, name)?.filter(|found| found.id != account.id);
+            if taken.is_some() {
+                return Err(refusal::account_exists(name).field("name"));
+            }
+            account.name.clone_from(name);
+        }
+        if let Some((permit, required)) = &self.requires_second_factor {
+            if !required {
+                // The second factor protects the administrators too.
+                permit.check_role(Role::Administrator)?;
+            }
+            account.requires_second_factor = *required;
+        }
+        if let Some((_, limit)) = &self.max_clients {
+            account.max_clients = limit.map(i64::from);
+        }
+        Ok(())
+    }
+}
+
 /// Updates an account, in one transaction.
 ///
 /// # Errors
-/// `not_found`; `invalid_request` for an empty patch; `access_denied` if the second factor protects
-/// users with more rights than the actor.
+/// `not_found`; `invalid_request` for an empty patch or an unusable name; `conflict` if the name is
+/// taken; `access_denied` if the second factor protects users with more rights than the actor.
 pub async fn update(
     store: &Arc<Store>,
     patch: AccountPatch,
     id_or_name: &str,
 ) -> Result<Account, Error> {
-    let AccountPatch {
-        requires_second_factor,
-        max_clients,
-    } = patch;
-    let now = match (&requires_second_factor, &max_clients) {
-        (Some((permit, _)), _) => permit.now(),
-        (None, Some((permit, _))) => permit.now(),
-        (None, None) => {
-            return Err(invalid(
-                "Change requires_second_factor, max_clients or both",
-            ));
-        }
+    let Some((_, now)) = patch.recorded_by() else {
+        return Err(invalid(
+            "Change name, requires_second_factor, max_clients or several of them",
+        ));
     };
+    if let Some((_, name)) = &patch.name {
+        check_name(name)?;
+    }
     let id_or_name = id_or_name.to_owned();
     store
         .write(now, move |transaction| {
-            let can_access = |account: &Account| {
-                let may_set_second_factor = requires_second_factor
-                    .as_ref()
-                    .is_none_or(|(permit, _)| permit.can_access(&account.id));
-                let may_set_limit = max_clients
-                    .as_ref()
-                    .is_none_or(|(permit, _)| permit.can_access(&account.id));
-                may_set_second_factor && may_set_limit
-            };
-            let found = account::find(transaction.database(), &id_or_name)?.filter(can_access);
+            let found = account::find(transaction.database(), &id_or_name)?;
+            let found = found.filter(|account| patch.can_access(account));
             let mut account = found.ok_or_else(|| not_found("account", &id_or_name))?;
-            if let Some((permit, required)) = &requires_second_factor {
-                if !required {
-                    // The second factor protects the administrators too.
-                    permit.check_role(Role::Administrator)?;
-                }
-                account.requires_second_factor = *required;
-            }
-            if let Some((_, limit)) = &max_clients {
-                account.max_clients = limit.map(i64::from);
-            }
+            patch.apply(transaction.database(), &mut account)?;
             account::update(transaction, &account)?;
-            let action = Action::AccountUpdate;
-            let id = account.id.as_str();
-            if let Some((permit, _)) = &requires_second_factor {
-                permit.audit(transaction, action, Some(id), id)?;
-            } else if let Some((permit, _)) = &max_clients {
-                permit.audit(transaction, action, Some(id), id)?;
+            if let Some((recorder, _)) = patch.recorded_by() {
+                let id = account.id.as_str();
+                recorder.record(transaction, Action::AccountUpdate, Some(id), id)?;
             }
             Ok(account)
         })
         .await
+}
+
+/// Closes an account: its clients, secrets, API keys and tokens are refused, its users are signed out
+/// and cannot sign in, and nothing can be created in it, until it is opened again.
+///
+/// # Errors
+/// `not_found`; `conflict` for the account of the clients of resource servers.
+pub async fn close(
+    store: &Arc<Store>,
+    permit: Permit<AccountsWrite>,
+    id_or_name: &str,
+) -> Result<Account, Error> {
+    let now = permit.now();
+    set_closed(store, permit, id_or_name, Some(now)).await
+}
+
+/// Opens a closed account again. Tokens that have not expired are active again.
+///
+/// # Errors
+/// `not_found`.
+pub async fn reopen(
+    store: &Arc<Store>,
+    permit: Permit<AccountsWrite>,
+    id_or_name: &str,
+) -> Result<Account, Error> {
+    set_closed(store, permit, id_or_name, None).await
+}
+
+async fn set_closed(
+    store: &Arc<Store>,
+    permit: Permit<AccountsWrite>,
+    id_or_name: &str,
+    closed_at: Option<Timestamp>,
+) -> Result<Account, Error> {
+    let id_or_name = id_or_name.to_owned();
+    store
+        .write(permit.now(), move |transaction| {
+            let mut account = find_visible(transaction.database(), &permit, &id_or_name)?;
+            if account.kind == AccountKind::ResourceServers {
+                return Err(refusal::account_not_closable(&account.name));
+            }
+            // A second request keeps the time of the first.
+            account.closed_at = closed_at.map(|at| account.closed_at.unwrap_or(at));
+            account::update(transaction, &account)?;
+            client::set_account_closed(transaction, &account.id, account.closed_at)?;
+            session::delete_of_account(transaction, &account.id)?;
+            let action = match closed_at {
+                Some(_) => Action::AccountClose,
+                None => Action::AccountReopen,
+            };
+            permit.audit(transaction, action, Some(&account.id), &account.id)?;
+            Ok(account)
+        })
+        .await
+}
+
+/// Whether an account, if there is one, is closed.
+pub(super) fn is_closed(
+    database: &mut Database,
+    account_id: Option<&str>,
+) -> Result<bool, StoreError> {
+    let account = match account_id {
+        Some(id) => account::find(database, id)?,
+        None => None,
+    };
+    Ok(account.is_some_and(|account| account.closed_at.is_some()))
+}
+
+/// Refuses to create something in a closed account.
+pub(super) fn ensure_open(account: &Account) -> Result<(), Error> {
+    match account.closed_at {
+        Some(_) => Err(refusal::account_closed()),
+        None => Ok(()),
+    }
 }
 
 /// The id of the account to which a query is limited: of the named account, else the actor's own, else
@@ -225,7 +393,7 @@ fn find_visible<R: RightType>(
 }
 
 /// The account that will own a new object: the named one, else the actor's own, else (for an operator)
-/// the oldest one, which is created if there is none.
+/// the oldest open one, which is created if there is none. A closed account is refused.
 pub(super) fn resolve<R: RightType>(
     transaction: &mut Transaction<'_>,
     permit: &Permit<R>,
@@ -233,19 +401,23 @@ pub(super) fn resolve<R: RightType>(
 ) -> Result<Account, Error> {
     let database = transaction.database();
     if let Some(named) = id_or_name.or(permit.account()) {
-        return find_visible(database, permit, named);
+        let account = find_visible(database, permit, named)?;
+        ensure_open(&account)?;
+        return Ok(account);
     }
-    let partners = account::list(database)?
-        .into_iter()
-        .filter(|account| account.kind != AccountKind::ResourceServers);
+    let partners = account::list(database)?.into_iter().filter(|account| {
+        account.kind != AccountKind::ResourceServers && account.closed_at.is_none()
+    });
     let oldest = partners.min_by_key(|account| (account.created_at, account.id.clone()));
     match oldest {
         Some(account) => Ok(account),
-        None => Ok(account::find_or_create(
-            transaction,
-            permit.recorder(),
-            AccountKind::Partner,
-        )?),
+        None => {
+            let recorder = permit.recorder();
+            let account = account::find_or_create(transaction, recorder, AccountKind::Partner)?;
+            // There may be closed ones only.
+            ensure_open(&account)?;
+            Ok(account)
+        }
     }
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::AuthorizationServer;
 use super::actor::{Actor, Permit, UsersWrite};
 use super::user::{check_not_self, find_editable, usable_password};
+use super::{AuthorizationServer, account};
 use crate::clock::Timestamp;
 use crate::config::Issuer;
 use crate::credential::{Credential, Kind};
@@ -151,6 +151,9 @@ pub async fn accept(
         .store
         .write(now, move |transaction| {
             let mut user = user_of(transaction.database(), &link, now)?.ok_or_else(invalid_link)?;
+            if account::is_closed(transaction.database(), user.account_id.as_deref())? {
+                return Err(refusal::account_closed());
+            }
             user.password_hash = Some(hash.clone());
             user.wrong_codes = 0;
             user::update(transaction, &user)?;

@@ -7,7 +7,7 @@ use super::sign_in::{
     VerifiedPassword, attempt_in_session, check_code, confirm_password, reject_code, start_attempt,
     wrong_code,
 };
-use super::user::usable_password;
+use super::user::{PreferencesPatch, usable_password};
 use super::{AuthorizationServer, not_found};
 use crate::credential::Credential;
 use crate::crypto::password::{Caller, Password};
@@ -232,6 +232,39 @@ async fn apply(
         CodeCheck::Right => Ok(()),
         refused => Err(reject_code(server, attempt, session, refused, context)),
     }
+}
+
+/// Changes the user's own preferences.
+///
+/// # Errors
+/// `access_denied` if the session has ended.
+pub async fn set_preferences(
+    server: &AuthorizationServer,
+    session: &ActiveSession,
+    change: PreferencesPatch,
+    context: &RequestContext,
+) -> Result<(), Error> {
+    if change.is_empty() {
+        return Ok(());
+    }
+    let row = session.row.clone();
+    let recorder = recorder(&session.user, context);
+    server
+        .store
+        .write(context.received_at, move |transaction| {
+            ensure_active(transaction, &row)?;
+            let found = user::find(transaction.database(), &row.user_id)?;
+            let mut user = found.ok_or_else(|| not_found("user", &row.user_id))?;
+            change.apply(&mut user);
+            user::update(transaction, &user)?;
+            Ok::<_, Error>(recorder.record(
+                transaction,
+                Action::UserSetPreferences,
+                user.account_id.as_deref(),
+                &user.email,
+            )?)
+        })
+        .await
 }
 
 /// Changes the user's own password. Ends all other sessions; this session gets a new cookie.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::AuthorizationServer;
 use super::actor::Actor;
 use super::idempotency::IdempotencyKey;
+use super::user::Preferences;
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Fingerprint, Kind};
 use crate::crypto::secret_hash::{self, StoredSecret};
@@ -76,6 +77,11 @@ impl ActiveSession {
     /// Whether a second factor is required and the user has not enrolled one.
     pub fn must_enrol(&self) -> bool {
         self.requires_second_factor && !self.has_second_factor()
+    }
+
+    /// How the user prefers the portal to be shown.
+    pub fn preferences(&self) -> Preferences {
+        Preferences::of(&self.user)
     }
 
     /// The CSRF token of this session, for its forms.
@@ -181,6 +187,13 @@ pub async fn resume(
     let Some((row, user, account)) = found else {
         return Ok(None);
     };
+    // Closing an account deletes its sessions; one may have been created by a node that did not know.
+    if account
+        .as_ref()
+        .is_some_and(|account| account.closed_at.is_some())
+    {
+        return Ok(None);
+    }
     let idle_timeout = server.settings.portal_idle;
     if !is_active(&row, idle_timeout, now)
         || !StoredSecret::new(row.hash.clone()).matches(&credential)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::session::{ActiveSession, ensure_active, new_session, recorder};
 use super::user::{MAX_EMAIL, check_email};
-use super::{AuthorizationServer, not_found};
+use super::{AuthorizationServer, account, not_found};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Fingerprint, random_bytes};
 use crate::crypto::password::{Caller, Password};
@@ -105,18 +105,19 @@ pub async fn sign_in(
         Some(verified) => {
             create_session(server, verified, &credentials.user_agent, context).await?
         }
-        None => None,
+        None => Err(Reason::wrong_password()),
     };
-    let Some((cookie, user, proven)) = session else {
-        let reason = Reason::wrong_password();
-        return Err(reject(
-            server,
-            attempt,
-            &email,
-            found.as_ref(),
-            context,
-            &reason,
-        ));
+    let (cookie, user, proven) = match session {
+        Ok(session) => session,
+        Err(reason) => {
+            let user = found.as_ref();
+            let refused = reject(server, attempt, &email, user, context, &reason);
+            // Whoever knows the password may know this.
+            return Err(match reason == Reason::account_closed() {
+                true => refusal::account_closed(),
+                false => refused,
+            });
+        }
     };
     let device_token = match proven {
         AuthLevel::All => {
@@ -168,14 +169,14 @@ async fn verify_password(
     }))
 }
 
-/// Creates the session of a user who entered the password; `None` if the password was changed
-/// meanwhile.
+/// Creates the session of a user who entered the password. There is none if the password was changed
+/// meanwhile, or the account of the user is closed.
 async fn create_session(
     server: &AuthorizationServer,
     verified: VerifiedPassword,
     user_agent: &str,
     context: &RequestContext,
-) -> Result<Option<(Credential, User, AuthLevel)>, Error> {
+) -> Result<Result<(Credential, User, AuthLevel), Reason>, Error> {
     let (cookie, row) = new_session(
         server,
         &verified.user_id,
@@ -188,8 +189,11 @@ async fn create_session(
         .store
         .write(context.received_at, move |transaction| {
             let Some(user) = verified.reload(transaction)? else {
-                return Ok(None);
+                return Ok(Err(Reason::wrong_password()));
             };
+            if account::is_closed(transaction.database(), user.account_id.as_deref())? {
+                return Ok(Err(Reason::account_closed()));
+            }
             // A second factor may have been enrolled or removed while the password was verified.
             let proven = if user.totp_sealed.is_some() {
                 AuthLevel::Password
@@ -203,7 +207,7 @@ async fn create_session(
                 ..row.clone()
             };
             insert_session(transaction, &user, &row, &context)?;
-            Ok::<_, Error>(Some((user, proven)))
+            Ok::<_, Error>(Ok((user, proven)))
         })
         .await?;
     Ok(created.map(|(user, proven)| (cookie, user, proven)))

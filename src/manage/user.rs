@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::actor::{Permit, UsersRead, UsersWrite};
 use super::rights::Rights;
 use super::{account, has_nul, invalid, not_found, second_factor};
-use crate::clock::Timestamp;
+use crate::clock::{TimeZone, Timestamp};
 use crate::crypto::password::Password;
 pub use crate::crypto::password::Passwords;
 use crate::error::{Error, refusal};
@@ -16,6 +16,7 @@ use crate::secret::SecretString;
 use crate::store::account::find_names;
 use crate::store::audit::Action;
 use crate::store::invitation::{self, Invitation};
+pub use crate::store::language::Language;
 pub use crate::store::user::Role;
 use crate::store::user::{self, User};
 use crate::store::{Database, Store, Transaction, cluster_settings, session};
@@ -35,11 +36,63 @@ pub struct UserView {
     /// When the link with which the user can set a password expires.
     pub invited_until: Option<Timestamp>,
     pub created_at: Timestamp,
+    #[serde(flatten)]
+    pub preferences: Preferences,
+}
+
+/// How the portal is shown to a user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct Preferences {
+    /// The language of the portal; that of the browser if null.
+    pub language: Option<Language>,
+    /// The time zone of the times in the portal.
+    pub time_zone: TimeZone,
+}
+
+impl Preferences {
+    /// The preferences of a user. A time zone that the database of this version does not have stands
+    /// for UTC.
+    pub(super) fn of(user: &User) -> Self {
+        let zone = user.time_zone.as_deref();
+        Preferences {
+            language: user.language,
+            time_zone: zone
+                .and_then(|name| name.parse().ok())
+                .unwrap_or(TimeZone::UTC),
+        }
+    }
+}
+
+/// Changes of a user's preferences. Absent members stay unchanged.
+#[derive(Clone, Debug, Default)]
+pub struct PreferencesPatch {
+    /// The new language; that of the browser if the inner one is absent.
+    pub language: Option<Option<Language>>,
+    /// The new time zone.
+    pub time_zone: Option<TimeZone>,
+}
+
+impl PreferencesPatch {
+    /// Whether it changes nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.language.is_none() && self.time_zone.is_none()
+    }
+
+    /// Changes the row.
+    pub(super) fn apply(&self, user: &mut User) {
+        if let Some(language) = self.language {
+            user.language = language;
+        }
+        if let Some(zone) = &self.time_zone {
+            user.time_zone = (!zone.is_utc()).then(|| zone.name().to_owned());
+        }
+    }
 }
 
 impl UserView {
     fn new(user: User, account_name: Option<String>, invitation: Option<&Invitation>) -> Self {
         UserView {
+            preferences: Preferences::of(&user),
             account_name,
             id: user.id,
             email: user.email,
@@ -319,6 +372,33 @@ pub async fn set_role(
                 invitation::delete(transaction, &user.id)?;
             }
             user.role = role;
+            Ok(())
+        },
+    )
+    .await
+}
+
+/// Changes how the portal is shown to a user.
+///
+/// # Errors
+/// `not_found`; `invalid_request` for an empty patch; `access_denied` if the user has rights that the
+/// actor does not have.
+pub async fn set_preferences(
+    store: &Arc<Store>,
+    permit: Permit<UsersWrite>,
+    email: &str,
+    change: PreferencesPatch,
+) -> Result<UserView, Error> {
+    if change.is_empty() {
+        return Err(invalid("Change language, time_zone or both"));
+    }
+    update(
+        store,
+        permit,
+        email,
+        Action::UserSetPreferences,
+        move |_, user| {
+            change.apply(user);
             Ok(())
         },
     )

@@ -113,9 +113,9 @@ async fn check_not_revoked_meanwhile(
     let revoked = || Error::unavailable("the token was revoked while it was signed");
     let granted_to = grant.client();
     let client = server.cache.client(&granted_to.client_id).await?;
-    if client.is_none_or(|client| {
-        client.disabled_at.is_some() || client.token_epoch != granted_to.token_epoch
-    }) {
+    if client
+        .is_none_or(|client| !client.is_active() || client.token_epoch != granted_to.token_epoch)
+    {
         return Err(revoked());
     }
     if let Some(id) = grant.api_key_id()

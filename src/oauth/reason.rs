@@ -10,6 +10,7 @@ use crate::crypto::x509::{ChainError, ValidityError};
 use crate::error::Error;
 use crate::error::message::{Message, Parameter};
 use crate::store::StoreError;
+use crate::store::client::Client;
 
 /// Why an authentication failed, or why a token is not active. Reasons are written to the log and
 /// the audit, and are never part of a response to the caller.
@@ -126,6 +127,27 @@ impl From<StoreError> for Rejection {
     }
 }
 
+impl Reason {
+    /// Why nothing is accepted from a client, if it is disabled or its account closed.
+    pub fn refusing(client: &Client) -> Option<Self> {
+        Reason::of_inactive(client, Reason::client_disabled)
+    }
+
+    /// Why no token or API key of a client is accepted, if the client is disabled or its account
+    /// closed.
+    pub fn refusing_owner(client: &Client) -> Option<Self> {
+        Reason::of_inactive(client, Reason::owner_disabled)
+    }
+
+    fn of_inactive(client: &Client, disabled: fn() -> Self) -> Option<Self> {
+        match (client.account_closed_at, client.disabled_at) {
+            (Some(_), _) => Some(Reason::account_closed()),
+            (None, Some(_)) => Some(disabled()),
+            (None, None) => None,
+        }
+    }
+}
+
 macro_rules! reasons {
     ($($code:ident($($parameter:ident: $type:ty),*) = $text:literal;)*) => {
         impl Reason {
@@ -141,6 +163,9 @@ macro_rules! reasons {
 
         /// The codes of all reasons, each with the names of its parameters.
         pub const ALL_REASONS: &[(&str, &[&str])] = &[$((stringify!($code), &[$(stringify!($parameter)),*])),*];
+
+        /// The sentence of each reason, with the names of its parameters in braces.
+        pub const REASON_TEXTS: &[(&str, &str)] = &[$((stringify!($code), $text)),*];
     };
 }
 
@@ -152,6 +177,7 @@ reasons! {
     secret_without_client() = "client_secret without client_id";
     unknown_client() = "unknown client";
     client_disabled() = "the client is disabled";
+    account_closed() = "the account is closed";
     wrong_method(method: &str) = "the client is registered with {method}";
     not_a_secret() = "what was presented is not a client secret, or is mistyped";
     no_such_secret(id: &str) = "it has no secret {id}";

@@ -282,22 +282,28 @@ fn check_still_registered(
 ) -> Result<Client, Error> {
     found
         .filter(|client| {
-            client.registration_token_hash.as_ref() == authenticated_hash
-                && client.disabled_at.is_none()
+            client.registration_token_hash.as_ref() == authenticated_hash && client.is_active()
         })
         .ok_or_else(|| {
             invalid_token("The client or its registration access token no longer exists")
         })
 }
 
-/// Refuses one more client if the account has reached its limit: registrations must not fill the
+/// Refuses one more client if the account is closed or has reached its limit: registrations must not fill the
 /// disk.
 fn ensure_capacity(
     transaction: &mut crate::store::Transaction<'_>,
     account_id: &str,
 ) -> Result<(), Error> {
     let database = transaction.database();
-    let limit = account::find(database, account_id)?.map_or(0, |account| account.client_limit());
+    let account = account::find(database, account_id)?;
+    if account
+        .as_ref()
+        .is_some_and(|account| account.closed_at.is_some())
+    {
+        return Err(refusal::account_closed());
+    }
+    let limit = account.map_or(0, |account| account.client_limit());
     if client::has_as_many(database, account_id, limit)? {
         return Err(Error::new(
             Code::AccessDenied,
@@ -410,13 +416,10 @@ async fn authenticate_registrant(
     match (entry, hash) {
         (Some(entry), Some(hash)) => {
             let matches = StoredSecret::new(hash).matches(&presented);
-            if matches && entry.disabled_at.is_none() {
-                return Ok((entry, presented));
-            }
-            let reason = if matches {
-                Reason::client_disabled()
-            } else {
-                Reason::wrong_registration_token()
+            let reason = match Reason::refusing(&entry) {
+                _ if !matches => Reason::wrong_registration_token(),
+                Some(reason) => reason,
+                None => return Ok((entry, presented)),
             };
             Err(failed(server, request, Some(client_id), &reason))
         }

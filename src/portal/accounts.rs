@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
+use super::account::limits;
 use super::components::{self, Field, badge, clip, empty, hidden, table};
 use super::form::Form;
 use super::list_query::ListQuery;
@@ -12,7 +13,7 @@ use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::decimal;
 use crate::error::{Error, refusal};
-use crate::manage::account::{self, Account, AccountPatch};
+use crate::manage::account::{self, Account, AccountDetails, AccountPatch};
 use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
 
 /// The accounts of partners, found by name or id and by page, and the form to create another.
@@ -59,9 +60,12 @@ fn rows(user: &CurrentUser, accounts: &[Account]) -> Markup {
         .map(|account| {
             let required = account.requires_second_factor;
             vec![
-                html! { a href={ (user.link("/applications")) "?account=" (account.id) } { (clip(&account.name)) } },
+                html! {
+                    a href={ (user.link("/applications")) "?account=" (account.id) } { (clip(&account.name)) }
+                    @if account.closed_at.is_some() { " " (badge("off", &user.t("account-closed"))) }
+                },
                 components::id(user, &account.id),
-                user.language.day(account.created_at),
+                user.day(account.created_at),
                 html! { (user.language.number(account.client_limit())) },
                 html! { @if required { (badge("good", &user.t("required"))) } @else { (user.t("not-required")) } },
                 html! { div.buttons { (components::form(user, &format!("/accounts/{}/second-factor", account.id), html! {
@@ -117,46 +121,123 @@ fn edit_path(id: &str) -> String {
     format!("/accounts/{id}/edit")
 }
 
-async fn find(user: &CurrentUser, id: &str) -> Result<Account, PageError> {
+async fn find(user: &CurrentUser, id: &str) -> Result<AccountDetails, PageError> {
     let permit = user.may(AccountsRead)?;
-    Ok(account::show(&user.server.store, permit, id).await?)
+    Ok(account::details(&user.server.store, permit, id).await?)
 }
 
 /// The page to edit an account.
 pub async fn show_edit(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, PageError> {
     user.may(AccountsWrite)?;
-    let account = find(&user, &id).await?;
-    let max_clients = account
+    let details = find(&user, &id).await?;
+    let max_clients = details
+        .account
         .max_clients
         .map(|max| max.to_string())
         .unwrap_or_default();
-    let values = Form::filled(&[("max_clients", &max_clients)]);
-    Ok(edit_page(&user, &account, &values, None))
+    let values = Form::filled(&[
+        ("name", &details.account.name),
+        ("max_clients", &max_clients),
+    ]);
+    Ok(edit_page(&user, &details, &values, None))
 }
 
 fn edit_page(
     user: &CurrentUser,
-    account: &Account,
+    details: &AccountDetails,
     submitted: &Form,
     error: Option<&Error>,
 ) -> HttpResponse {
-    let content = components::form(
-        user,
-        &edit_path(&account.id),
-        html! {
+    let account = &details.account;
+    let content = html! {
+        (components::form(user, &edit_path(&account.id), html! {
+            (Field::new(user, "name", error).help("help-account-name").input("text", submitted.get("name")))
             (Field::new(user, "max_clients", error).optional().help("help-max-clients").input("number", submitted.get("max_clients")))
             div.buttons {
                 button.primary { (user.t("save")) }
                 a.button href=(user.link("/accounts")) { (user.t("cancel")) }
             }
-        },
-    );
+        }))
+        section aria-labelledby="limits" {
+            h2 #limits { (user.t("account-limits")) }
+            (limits(user, &details.limits))
+        }
+        (state_section(user, account))
+    };
     let header = PageHeader {
         breadcrumbs: vec![NavItem::Accounts.breadcrumb(user)],
+        badges: account
+            .closed_at
+            .map(|_| badge("off", &user.t("account-closed"))),
         error,
         ..PageHeader::titled(account.name.clone())
     };
     user_page(user, NavItem::Accounts, header, content)
+}
+
+/// Closes an open account, or opens a closed one.
+fn state_section(user: &CurrentUser, account: &Account) -> Markup {
+    let path = |action: &str| format!("/accounts/{}/{action}", account.id);
+    html! {
+        section aria-labelledby="account-state" {
+            h2 #account-state { (user.t("column-state")) }
+            @if let Some(at) = account.closed_at {
+                p { (user.tr("account-closed-since", &[("at", user.date_time_text(at).into())])) }
+                (components::button(user, &path("reopen"), &user.t("account-reopen"), ""))
+            } @else {
+                p { (user.t("account-close-text")) }
+                p { a.button.danger href=(user.link(&path("close"))) { (user.t("account-close")) } }
+            }
+        }
+    }
+}
+
+/// Asks before an account is closed.
+pub async fn confirm_close(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, PageError> {
+    user.may(AccountsWrite)?;
+    let AccountDetails { account, limits } = find(&user, &id).await?;
+    let name = account.name.as_str();
+    let question = html! {
+        p { (user.t("account-close-text")) }
+        p { (user.tr("account-close-clients", &[("count", limits.clients.into())])) }
+    };
+    let content = components::confirmation(
+        &user,
+        question,
+        &format!("/accounts/{}/close", account.id),
+        &user.t("account-close"),
+        &edit_path(&account.id),
+        html! {},
+    );
+    let breadcrumbs = vec![
+        NavItem::Accounts.breadcrumb(&user),
+        (edit_path(&account.id), account.name.clone()),
+    ];
+    let header = PageHeader {
+        breadcrumbs,
+        ..PageHeader::titled(user.tr("account-close-title", &[("name", name.into())]))
+    };
+    Ok(user_page(&user, NavItem::Accounts, header, content))
+}
+
+/// Closes an account.
+pub async fn close(
+    AuthenticatedForm { user, .. }: AuthenticatedForm,
+    id: Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let permit = user.may(AccountsWrite)?;
+    account::close(&user.server.store, permit, &id).await?;
+    Ok(done(&user, "/accounts", "account-closed"))
+}
+
+/// Opens a closed account again.
+pub async fn reopen(
+    AuthenticatedForm { user, .. }: AuthenticatedForm,
+    id: Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let permit = user.may(AccountsWrite)?;
+    account::reopen(&user.server.store, permit, &id).await?;
+    Ok(done(&user, "/accounts", "account-reopened"))
 }
 
 /// Saves an edited account.
@@ -165,7 +246,8 @@ pub async fn edit(
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let permit = user.may(AccountsWrite)?;
-    let account = find(&user, &id).await?;
+    let of_name = user.may(UsersWrite)?;
+    let details = find(&user, &id).await?;
     let typed = form.has("max_clients").then(|| form.text("max_clients"));
     let max_clients = match typed {
         None => None,
@@ -174,14 +256,19 @@ pub async fn edit(
             Some(max) => Some(Some(max)),
             None => {
                 let error = refusal::invalid_integer("max_clients").field("max_clients");
-                return Ok(edit_page(&user, &account, &form, Some(&error)));
+                return Ok(edit_page(&user, &details, &form, Some(&error)));
             }
         },
     };
+    let name = form.has("name").then(|| form.text("name").to_owned());
     let change = AccountPatch {
+        name: name.map(|name| (of_name, name)),
         max_clients: max_clients.map(|max_clients| (permit, max_clients)),
         ..AccountPatch::default()
     };
-    account::update(&user.server.store, change, &account.id).await?;
-    Ok(done(&user, "/accounts", "saved"))
+    let changed = account::update(&user.server.store, change, &details.account.id).await;
+    match recoverable(&user, changed, "/accounts")? {
+        Ok(_) => Ok(done(&user, "/accounts", "saved")),
+        Err(error) => Ok(edit_page(&user, &details, &form, Some(&error))),
+    }
 }

@@ -145,6 +145,7 @@ impl Application {
 /// The state of an application as a badge.
 pub fn state(user: &CurrentUser, client: &ClientView) -> Markup {
     match client.disabled_by {
+        _ if client.account_closed_at.is_some() => badge("off", &user.t("account-closed")),
         _ if client.enabled => badge("good", &user.t("enabled")),
         Some(DisabledBy::Operator) => badge("off", &user.t("disabled-by-operator")),
         _ => badge("off", &user.t("disabled")),

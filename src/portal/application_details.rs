@@ -55,7 +55,7 @@ fn settings(user: &CurrentUser, client: &ClientView) -> Markup {
                 @if client.profile != SecurityProfile::None { dt { (user.t("field-profile")) } dd { (profile_name(user, client.profile)) } }
                 dt { (user.t("field-scope")) } dd { (chips(user, client.scope.iter(), "nothing")) }
                 dt { (user.t("field-resources")) } dd { (chips(user, client.resources.iter(), "nothing")) }
-                dt { (user.t("column-created")) } dd { (user.language.date_time_text(client.created_at)) }
+                dt { (user.t("column-created")) } dd { (user.date_time_text(client.created_at)) }
             }
         }
     }

@@ -141,7 +141,7 @@ fn rows(user: &CurrentUser, clients: &[&ClientView], accounts: &[Account]) -> Ma
                 html! { a href=(user.link(&format!("/applications/{}", client.client_id))) { (clip(&client.name)) } },
                 components::id(user, &client.client_id),
                 clip(client.scope.as_str()),
-                user.language.day(client.created_at),
+                user.day(client.created_at),
                 state(user, client),
             ];
             if operator {

@@ -206,7 +206,8 @@ pub async fn export(user: CurrentUser, request: HttpRequest) -> Result<HttpRespo
         Some(name) => ExportFormat::parse(&name)?,
         None => ExportFormat::Csv,
     };
-    let export = Export::new(&user.server.store, permit, filter, format);
+    let export = Export::new(&user.server.store, permit, filter, format)
+        .in_time_zone(user.time_zone.clone());
     Ok(download::audit(&request, export).await?)
 }
 
@@ -264,7 +265,7 @@ fn rows(user: &CurrentUser, entries: &[AuditEntry], names: &Names) -> Markup {
         .map(|entry| {
             let message = action_message(&entry.action);
             vec![
-                user.language.date_time(entry.happened_at),
+                user.date_time(entry.happened_at),
                 html! { (if user.language.has_message(&message) { user.t(&message) } else { entry.action.clone() }) },
                 actor(user, &entry.actor, names),
                 html! { span.words { (target(user, entry, names)) } @if entry.reason.is_some() { br; (failure_text(user, entry)) } (details(user, entry)) },

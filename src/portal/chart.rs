@@ -57,7 +57,7 @@ pub fn lines(
                 }
                 @for (index, anchor) in times.iter().zip(["start", "middle", "end"]) {
                     @if let Some(instant) = instants.get(*index) {
-                        text.tick x=(point(x(*index))) y=(HEIGHT - 6.0) text-anchor=(anchor) { (context.language.time_of_day(*instant)) }
+                        text.tick x=(point(x(*index))) y=(HEIGHT - 6.0) text-anchor=(anchor) { (context.time_of_day(*instant)) }
                     }
                 }
                 @for (index, series) in series.iter().enumerate() {
@@ -124,7 +124,7 @@ fn numbers(
                     tbody {
                         @for (index, instant) in instants.iter().enumerate().rev() {
                             tr {
-                                th scope="row" { (context.language.time_of_day(*instant)) }
+                                th scope="row" { (context.time_of_day(*instant)) }
                                 @for series in series {
                                     td { @if let Some(Some(value)) = series.values.get(index) { (context.language.number(*value)) } @else { "–" } }
                                 }
@@ -190,7 +190,7 @@ pub fn key_timeline(user: &CurrentUser, keys: &[&SigningKeyView]) -> Markup {
     let axis = TimeAxis::of(keys, user.now());
     let height = KEY_ROW_HEIGHT * count(keys.len()) + 46.0;
     let now = point(axis.x(user.now().millis()));
-    let day = |millis: i64| user.language.day_text(Timestamp::from_millis(millis));
+    let day = |millis: i64| user.day_text(Timestamp::from_millis(millis));
     html! {
         figure.chart.keys {
             figcaption {

@@ -156,6 +156,17 @@ impl<'a> Field<'a> {
         })
     }
 
+    /// A single-line input that suggests values.
+    pub fn input_of(self, value: &str, suggestions: &[String]) -> Markup {
+        let list = format!("{}-suggestions", self.name);
+        let required = self.presence == Presence::Required;
+        self.labelled(html! {
+            input id=(self.name) name=(self.name) type="text" value=(value) list=(list) autocomplete="off" spellcheck="false"
+                required[required] aria-invalid=[self.error.map(|_| "true")] aria-describedby=[self.described_by()];
+            datalist id=(list) { @for suggestion in suggestions { option value=(suggestion) {} } }
+        })
+    }
+
     /// A multi-line input.
     pub fn textarea(self, value: &str) -> Markup {
         self.labelled(html! {

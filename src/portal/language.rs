@@ -10,19 +10,11 @@ use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use maud::{Markup, html};
 use serde_json::Value;
-use time::OffsetDateTime;
 use unic_langid::LanguageIdentifier;
 
-use crate::clock::Timestamp;
+use crate::clock::{TimeZone, Timestamp};
 use crate::error::message::Message;
-
-/// A language of the portal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are those of the languages")]
-pub enum Language {
-    English,
-    French,
-}
+pub use crate::manage::user::Language;
 
 type Bundle = FluentBundle<FluentResource>;
 
@@ -100,15 +92,9 @@ pub fn argument(parameter: &Value) -> FluentValue<'static> {
 }
 
 impl Language {
-    /// All languages. The first is the default.
-    pub const ALL: [Language; 2] = [Language::English, Language::French];
-
     /// The BCP 47 primary language subtag.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Language::English => "en",
-            Language::French => "fr",
-        }
+    pub fn code(self) -> &'static str {
+        self.as_str()
     }
 
     /// The endonym, such as `Français`.
@@ -121,9 +107,7 @@ impl Language {
 
     /// Parses a BCP 47 primary language subtag.
     pub fn from_code(code: &str) -> Option<Self> {
-        Language::ALL
-            .into_iter()
-            .find(|language| language.code() == code)
+        code.parse().ok()
     }
 
     /// The language that `Accept-Language` prefers (RFC 9110 section 12.5.4); the default if there
@@ -189,55 +173,75 @@ impl Language {
         self.text("number", &[("number", number.into())])
     }
 
-    /// A date and time, to the minute, in UTC: short, with the full one as a tooltip.
-    pub fn date_time(self, instant: Timestamp) -> Markup {
+    /// A date and time, to the minute, in a time zone: short, with the full one in UTC as a tooltip.
+    pub fn date_time(self, instant: Timestamp, zone: &TimeZone) -> Markup {
+        // UTC is not named in each row: the tooltip does.
+        let message = if zone.is_utc() {
+            "date-time-short"
+        } else {
+            "date-time-short-zone"
+        };
         html! {
-            time datetime=(instant) title=(self.date_time_text(instant)) {
-                (self.date_text("date-time-short", instant))
+            time datetime=(instant) title=(self.date_time_text(instant, &TimeZone::UTC)) {
+                (self.date_text(message, instant, zone))
             }
         }
     }
 
-    /// A date and time in full, to the minute, in UTC.
-    pub fn date_time_text(self, instant: Timestamp) -> String {
-        self.date_text("date-time", instant)
+    /// A date and time in full, to the minute, with the time zone.
+    pub fn date_time_text(self, instant: Timestamp, zone: &TimeZone) -> String {
+        self.date_text("date-time", instant, zone)
     }
 
-    /// A date in UTC: short, with the full date and time as a tooltip.
-    pub fn day(self, instant: Timestamp) -> Markup {
+    /// A date in a time zone: short, with the full date and time as a tooltip.
+    pub fn day(self, instant: Timestamp, zone: &TimeZone) -> Markup {
         html! {
-            time datetime=(instant) title=(self.date_time_text(instant)) { (self.day_text(instant)) }
+            time datetime=(instant) title=(self.tooltip(instant, zone)) { (self.day_text(instant, zone)) }
         }
     }
 
-    /// A short date in UTC, without the time of day.
-    pub fn day_text(self, instant: Timestamp) -> String {
-        self.date_text("day", instant)
+    /// A short date in a time zone, without the time of day.
+    pub fn day_text(self, instant: Timestamp, zone: &TimeZone) -> String {
+        self.date_text("day", instant, zone)
     }
 
-    /// A time of day, to the minute, in UTC.
-    pub fn time_of_day(self, instant: Timestamp) -> String {
-        self.date_text("time-of-day", instant)
+    /// A time of day, to the minute, in a time zone.
+    pub fn time_of_day(self, instant: Timestamp, zone: &TimeZone) -> String {
+        self.date_text("time-of-day", instant, zone)
     }
 
-    fn date_text(self, message: &str, instant: Timestamp) -> String {
-        let Ok(date) = OffsetDateTime::from_unix_timestamp(instant.seconds()) else {
+    /// The full date and time in the time zone and in UTC.
+    fn tooltip(self, instant: Timestamp, zone: &TimeZone) -> String {
+        let utc = self.date_time_text(instant, &TimeZone::UTC);
+        if zone.is_utc() {
+            return utc;
+        }
+        let local = self.date_time_text(instant, zone);
+        self.text(
+            "date-time-both",
+            &[("local", local.into()), ("utc", utc.into())],
+        )
+    }
+
+    fn date_text(self, message: &str, instant: Timestamp, zone: &TimeZone) -> String {
+        let Some(date) = zone.local(instant) else {
             return instant.to_string();
         };
-        let two = |number: u8| FluentValue::from(format!("{number:02}"));
+        let two = |number: i8| FluentValue::from(format!("{number:02}"));
         let arguments = [
-            ("day", FluentValue::from(date.day())),
-            ("month", FluentValue::from(u8::from(date.month()))),
-            ("year", FluentValue::from(date.year().to_string())),
-            ("hour", two(date.hour())),
-            ("minute", two(date.minute())),
+            ("day", FluentValue::from(date.day)),
+            ("month", FluentValue::from(date.month)),
+            ("year", FluentValue::from(date.year.to_string())),
+            ("hour", two(date.hour)),
+            ("minute", two(date.minute)),
+            ("zone", FluentValue::from(date.offset)),
         ];
         self.text(message, &arguments)
     }
 
     /// An instant relative to `now`, such as “in 2 hours”, with the date and time as a tooltip.
-    pub fn relative(self, instant: Timestamp, now: Timestamp) -> Markup {
-        let exact = self.date_time_text(instant);
+    pub fn relative(self, instant: Timestamp, now: Timestamp, zone: &TimeZone) -> Markup {
+        let exact = self.tooltip(instant, zone);
         html! { time datetime=(instant) title=(exact) { (self.relative_text(instant, now)) } }
     }
 

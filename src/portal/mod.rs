@@ -18,6 +18,7 @@ use actix_web::{
     FromRequest, Handler, HttpMessage, HttpRequest, HttpResponse, Resource, Responder, Route, web,
 };
 
+mod account;
 mod account_field;
 mod accounts;
 mod api_key_edit;
@@ -121,6 +122,7 @@ fn pages(config: &mut web::ServiceConfig) {
         ))
         .service(at("/language", [post(sign_in::choose_language)]))
         .service(at("/profile", [get(profile::show)]))
+        .service(at("/profile/preferences", [post(profile::set_preferences)]))
         .service(at("/profile/password", [post(profile::change_password)]))
         .service(at(
             "/profile/second-factor",
@@ -273,6 +275,8 @@ fn pages(config: &mut web::ServiceConfig) {
             "/people/{id}/remove",
             [get(people::confirm_remove), post(people::remove)],
         ))
+        .service(at("/account", [get(account::show)]))
+        .service(at("/account/name", [post(account::rename)]))
         .service(at(
             "/accounts",
             [get(accounts::list), post(accounts::create)],
@@ -281,6 +285,11 @@ fn pages(config: &mut web::ServiceConfig) {
             "/accounts/{id}/edit",
             [get(accounts::show_edit), post(accounts::edit)],
         ))
+        .service(at(
+            "/accounts/{id}/close",
+            [get(accounts::confirm_close), post(accounts::close)],
+        ))
+        .service(at("/accounts/{id}/reopen", [post(accounts::reopen)]))
         .service(at(
             "/accounts/{id}/second-factor",
             [post(accounts::require_second_factor)],

@@ -17,7 +17,7 @@ pub async fn show(user: CurrentUser) -> Result<HttpResponse, PageError> {
     let traffic = traffic::overview(&user.server.store, user.may(TokensRead)?).await?;
     let content = html! {
         p.refreshing data-refresh="15" data-pause=(user.t("pause")) data-resume=(user.t("resume")) {
-            (user.tr("as-of", &[("when", user.language.time_of_day(user.now()).into())]))
+            (user.tr("as-of", &[("when", user.time_of_day(user.now()).into()), ("zone", user.zone_at(user.now()).into())]))
         }
         div #refreshed {
             @if let Some(server) = &traffic.server { (server_section(&user, server)) }

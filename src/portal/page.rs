@@ -14,8 +14,8 @@ use super::session_extractor::{CurrentUser, PageContext};
 use crate::error::Error;
 use crate::http::error::LogError;
 use crate::manage::actor::{
-    AccountsWrite, AuditRead, ClientsRead, KeysRead, RegistrationRead, ResourcesWrite,
-    SigningKeysRead, StatusRead, TokensRead, UsersRead,
+    AccountsRead, AccountsWrite, AuditRead, ClientsRead, KeysRead, RegistrationRead,
+    ResourcesWrite, SigningKeysRead, StatusRead, TokensRead, UsersRead,
 };
 
 /// An item of the menu.
@@ -25,6 +25,7 @@ pub enum NavItem {
     Applications,
     ApiKeys,
     People,
+    Account,
     Accounts,
     ResourceServers,
     RegistrationTokens,
@@ -48,7 +49,12 @@ const MENU: [(&str, &[NavItem]); 4] = [
     ),
     (
         "menu-account",
-        &[NavItem::Accounts, NavItem::People, NavItem::Audit],
+        &[
+            NavItem::Account,
+            NavItem::Accounts,
+            NavItem::People,
+            NavItem::Audit,
+        ],
     ),
     (
         "menu-server",
@@ -68,6 +74,7 @@ impl NavItem {
             NavItem::Applications => "/applications",
             NavItem::ApiKeys => "/api-keys",
             NavItem::People => "/people",
+            NavItem::Account => "/account",
             NavItem::Accounts => "/accounts",
             NavItem::ResourceServers => "/resource-servers",
             NavItem::RegistrationTokens => "/registration-tokens",
@@ -85,6 +92,7 @@ impl NavItem {
             NavItem::Applications => "menu-applications",
             NavItem::ApiKeys => "menu-api-keys",
             NavItem::People => "menu-people",
+            NavItem::Account => "menu-own-account",
             NavItem::Accounts => "menu-accounts",
             NavItem::ResourceServers => "menu-resource-servers",
             NavItem::RegistrationTokens => "menu-registration-tokens",
@@ -107,6 +115,7 @@ impl NavItem {
             NavItem::Applications => user.can(ClientsRead),
             NavItem::ApiKeys => user.can(KeysRead),
             NavItem::People => user.can(UsersRead),
+            NavItem::Account => user.can(AccountsRead) && !user.is_operator(),
             NavItem::Accounts => user.can(AccountsWrite),
             NavItem::ResourceServers => user.can(ResourcesWrite),
             NavItem::RegistrationTokens => user.can(RegistrationRead),

@@ -114,7 +114,7 @@ fn rows(user: &CurrentUser, users: &[UserView]) -> Markup {
                 html! { (user.t(&format!("role-{}", person.role))) },
                 state(user, person),
                 html! { @if person.has_second_factor { (badge("good", &user.t("second-factor-on"))) } @else { (user.t("second-factor-off")) } },
-                user.language.day(person.created_at),
+                user.day(person.created_at),
             ];
             if operator {
                 row.insert(1, clip(person.account_name.as_deref().unwrap_or("–")));

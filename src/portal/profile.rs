@@ -8,32 +8,47 @@ use zeroize::Zeroizing;
 
 use super::components::{self, Field, badge, copy, hidden, table};
 use super::form::{CSRF_TOKEN, Form};
+use super::language::Language;
 use super::page::{self, NavItem, PageHeader, done, redirect, user_page};
 use super::page_error::PageError;
 use super::session_extractor::{AnonymousForm, AuthenticatedForm, CurrentUser, PageContext};
 use super::user_agent;
-use crate::error::{Code, Error};
+use crate::clock::TimeZone;
+use crate::error::{Code, Error, refusal};
 use crate::manage::profile::{self, Confirmation};
 use crate::manage::second_factor::Enrolment;
 use crate::manage::session::{self, SessionView};
+use crate::manage::user::PreferencesPatch;
 use crate::secret::SecretString;
 
 /// The user's own page.
 pub async fn show(user: CurrentUser) -> Result<HttpResponse, PageError> {
-    profile_page(&user, None).await
+    profile_page(&user, None, &preferences_of(&user)).await
+}
+
+/// The values of the form for the preferences.
+fn preferences_of(user: &CurrentUser) -> Form {
+    let preferences = user.session.preferences();
+    let language = preferences.language.map(Language::code);
+    Form::filled(&[
+        ("language", language.unwrap_or_default()),
+        ("time_zone", preferences.time_zone.name()),
+    ])
 }
 
 /// A form of the page.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ProfileForm {
+    Preferences,
     Password,
     SecondFactor,
 }
 
-/// The page, with the error of the submitted form.
+/// The page, with the error of the submitted form and the values of the preferences.
 async fn profile_page(
     user: &CurrentUser,
     submitted: Option<(ProfileForm, &Error)>,
+    preferences: &Form,
 ) -> Result<HttpResponse, PageError> {
     let sessions = session::list(&user.server, &user.session, user.now()).await?;
     let error_of = |form: ProfileForm| {
@@ -47,6 +62,7 @@ async fn profile_page(
             dt { (user.t("field-role")) } dd { (user.t(&format!("role-{}", user.session.role()))) }
             @if let Some(account) = user.session.account() { dt { (user.t("field-account")) } dd { (account.name) } }
         }
+        (preferences_section(user, preferences, error_of(ProfileForm::Preferences)))
         section aria-labelledby="change-password" {
             h2 #change-password { (user.t("change-password")) }
             (components::form(user, "/profile/password", html! {
@@ -72,6 +88,70 @@ async fn profile_page(
         ..PageHeader::titled(user.t("menu-profile"))
     };
     Ok(user_page(user, NavItem::Profile, header, content))
+}
+
+fn preferences_section(user: &CurrentUser, values: &Form, error: Option<&Error>) -> Markup {
+    let mut languages = vec![(String::new(), user.t("language-of-browser"))];
+    languages.extend(
+        Language::ALL.map(|language| (language.code().to_owned(), language.name().to_owned())),
+    );
+    html! {
+        section aria-labelledby="preferences" {
+            h2 #preferences { (user.t("preferences")) }
+            (components::form(user, "/profile/preferences", html! {
+                (Field::new(user, "language", error).select(&languages, values.get("language")))
+                (Field::new(user, "time_zone", error).help("help-time-zone").input_of(values.get("time_zone"), &TimeZone::names()))
+                button { (user.t("save")) }
+            }))
+        }
+    }
+}
+
+/// Changes the user's language and time zone.
+pub async fn set_preferences(
+    AuthenticatedForm { user, form }: AuthenticatedForm,
+) -> Result<HttpResponse, PageError> {
+    let change = match preferences_in(&form) {
+        Ok(change) => change,
+        Err(error) => {
+            let submitted = Some((ProfileForm::Preferences, &error));
+            return profile_page(&user, submitted, &form).await;
+        }
+    };
+    let language = change.language;
+    profile::set_preferences(&user.server, &user.session, change, &user.request).await?;
+    // A language that was chosen in this browser before would take precedence.
+    let cookies: Vec<_> = language
+        .map(|language| match language {
+            Some(language) => user.language_cookie(language),
+            None => user.expired_language_cookie(),
+        })
+        .into_iter()
+        .collect();
+    let here = format!("{}?done=saved", user.link("/profile"));
+    Ok(redirect(&here, &cookies))
+}
+
+/// The preferences of a form. A field that it does not have stays unchanged.
+fn preferences_in(form: &Form) -> Result<PreferencesPatch, Error> {
+    let language = match form.optional("language") {
+        Some(code) => {
+            let found = Language::from_code(&code);
+            Some(found.ok_or_else(|| refusal::language_unknown().field("language"))?)
+        }
+        None => None,
+    };
+    let time_zone = match form.optional("time_zone") {
+        Some(name) => {
+            let found = name.parse();
+            found.map_err(|_| refusal::time_zone_unknown(&name).field("time_zone"))?
+        }
+        None => TimeZone::UTC,
+    };
+    Ok(PreferencesPatch {
+        language: form.has("language").then_some(language),
+        time_zone: form.has("time_zone").then_some(time_zone),
+    })
 }
 
 fn second_factor_forms(user: &CurrentUser, error: Option<&Error>) -> Markup {
@@ -100,7 +180,7 @@ fn sessions_section(user: &CurrentUser, sessions: &[SessionView]) -> Markup {
             vec![
                 html! { span title=(session.agent) { (browser(user, &session.agent)) } @if session.current { " " (badge("good", &user.t("this-session"))) } },
                 html! { code.short { (session.address) } },
-                user.language.date_time(session.created_at),
+                user.date_time(session.created_at),
                 user.relative(session.last_seen_at),
                 html! { @if !session.current {
                     (components::button(user, &format!("/profile/sessions/{}/end", session.id), &user.t("session-end"), "small"))
@@ -143,7 +223,12 @@ pub async fn change_password(
             ))
         }
         Err(error) if error.wrong_field().is_some() || error.code() == Code::TooManyRequests => {
-            profile_page(&user, Some((ProfileForm::Password, &error))).await
+            profile_page(
+                &user,
+                Some((ProfileForm::Password, &error)),
+                &preferences_of(&user),
+            )
+            .await
         }
         Err(error) => Err(error.into()),
     }
@@ -280,7 +365,12 @@ fn recovery_codes_page(user: &CurrentUser, codes: &[SecretString]) -> HttpRespon
 /// The page with an error of the second factor's form that the user can correct.
 async fn second_factor_error(user: &CurrentUser, error: Error) -> Result<HttpResponse, PageError> {
     if error.refusal().is_some() {
-        return profile_page(user, Some((ProfileForm::SecondFactor, &error))).await;
+        return profile_page(
+            user,
+            Some((ProfileForm::SecondFactor, &error)),
+            &preferences_of(user),
+        )
+        .await;
     }
     Err(error.into())
 }

@@ -85,7 +85,7 @@ pub fn rows(user: &CurrentUser, application: &Application, secrets: &[ClientSecr
             };
             vec![
                 html! { code { "kws_" (secret.id) "_…" } },
-                user.language.date_time(secret.created_at),
+                user.date_time(secret.created_at),
                 expiry,
                 html! { @if can_edit {
                     a.button.small href=(user.link(&application.path(&format!("/secrets/{}/delete", secret.id)))) {

@@ -20,7 +20,7 @@ use super::form::{CSRF_TOKEN, Form, IDEMPOTENCY_KEY};
 use super::language::{Arguments, Language, message_id};
 use super::page_error::PageError;
 use super::{cookies, csrf};
-use crate::clock::Timestamp;
+use crate::clock::{TimeZone, Timestamp};
 use crate::credential::new_id;
 use crate::error::{Code, Error};
 use crate::http::extract;
@@ -42,6 +42,10 @@ pub struct PageContext {
     pub server: Data<AuthorizationServer>,
     /// The language of the page.
     pub language: Language,
+    /// The time zone of the times on the page.
+    pub time_zone: TimeZone,
+    /// Whether the browser has chosen a language, which then takes precedence over the user's.
+    has_chosen_language: bool,
     /// The request id, client IP address and time of the request.
     pub request: RequestContext,
     /// The session, which may still await the second factor.
@@ -63,7 +67,9 @@ impl PageContext {
         let cookie = |name: &str| cookies::values(server, request, name).into_iter().next();
         let chosen = cookie(cookies::LANGUAGE).and_then(|code| Language::from_code(&code));
         PageContext {
+            has_chosen_language: chosen.is_some(),
             language: chosen.unwrap_or_else(|| Language::negotiate(request)),
+            time_zone: TimeZone::UTC,
             request: crate::http::context::of(server, request),
             session: None,
             path_and_query: request
@@ -117,7 +123,38 @@ impl PageContext {
 
     /// An instant relative to the time of the request, such as “3 days ago”.
     pub fn relative(&self, instant: Timestamp) -> Markup {
-        self.language.relative(instant, self.now())
+        self.language.relative(instant, self.now(), &self.time_zone)
+    }
+
+    /// A date and time in the time zone of the page: [`Language::date_time`].
+    pub fn date_time(&self, instant: Timestamp) -> Markup {
+        self.language.date_time(instant, &self.time_zone)
+    }
+
+    /// [`PageContext::date_time`] in full, as text.
+    pub fn date_time_text(&self, instant: Timestamp) -> String {
+        self.language.date_time_text(instant, &self.time_zone)
+    }
+
+    /// A date in the time zone of the page: [`Language::day`].
+    pub fn day(&self, instant: Timestamp) -> Markup {
+        self.language.day(instant, &self.time_zone)
+    }
+
+    /// [`PageContext::day`] as text.
+    pub fn day_text(&self, instant: Timestamp) -> String {
+        self.language.day_text(instant, &self.time_zone)
+    }
+
+    /// A time of day in the time zone of the page.
+    pub fn time_of_day(&self, instant: Timestamp) -> String {
+        self.language.time_of_day(instant, &self.time_zone)
+    }
+
+    /// The name of the time zone's offset at an instant, such as `CET`.
+    pub fn zone_at(&self, instant: Timestamp) -> String {
+        let local = self.time_zone.local(instant);
+        local.map_or_else(|| self.time_zone.name().to_owned(), |local| local.offset)
     }
 
     /// The description of an error in the language of the page.
@@ -149,6 +186,24 @@ impl PageContext {
         let mut cookie = self.cookie(cookies::LANGUAGE, language.code().to_owned());
         cookie.set_max_age(time::Duration::days(365));
         cookie
+    }
+
+    /// The removal of the cookie with the chosen language.
+    pub fn expired_language_cookie(&self) -> Cookie<'static> {
+        let mut cookie = self.cookie(cookies::LANGUAGE, String::new());
+        cookie.make_removal();
+        cookie
+    }
+
+    /// Shows the page as the user of the session prefers.
+    fn apply_preferences(&mut self) {
+        let Some(session) = &self.session else { return };
+        let preferences = session.preferences();
+        self.time_zone = preferences.time_zone;
+        let preferred = preferences.language;
+        if let Some(language) = preferred.filter(|_| !self.has_chosen_language) {
+            self.language = language;
+        }
     }
 
     /// The cookie with a device token.
@@ -199,6 +254,7 @@ async fn page_context(request: &HttpRequest) -> Result<PageContext, PageError> {
             break;
         }
     }
+    context.apply_preferences();
     // The layout middleware needs it for error pages.
     request.extensions_mut().insert(context.clone());
     Ok(context)

@@ -48,7 +48,7 @@ fn rows(user: &CurrentUser, keys: &[SigningKeyView]) -> Markup {
     // A key that was retired immediately has the epoch here.
     let instant = |at: Option<Timestamp>| {
         at.filter(|at| *at > Timestamp::EPOCH)
-            .map_or_else(|| html! { "–" }, |at| user.language.date_time(at))
+            .map_or_else(|| html! { "–" }, |at| user.date_time(at))
     };
     let rows: Vec<Vec<Markup>> = keys
         .iter()

@@ -53,7 +53,7 @@ fn facts(user: &CurrentUser, status: &Status) -> Markup {
     html! {
         dl.facts {
             dt { (user.t("status-version")) } dd { (status.version) }
-            dt { (user.t("status-time")) } dd { (user.language.date_time(status.time)) }
+            dt { (user.t("status-time")) } dd { (user.date_time(status.time)) }
             dt { (user.t("status-database")) } dd {
                 (database.software) ", "
                 (user.tr("status-size", &[("size", user.language.number(mebibytes).into())])) ", "
@@ -64,7 +64,7 @@ fn facts(user: &CurrentUser, status: &Status) -> Markup {
 }
 
 fn instant(user: &CurrentUser, at: Option<Timestamp>) -> Markup {
-    at.map_or_else(|| html! { "–" }, |at| user.language.date_time(at))
+    at.map_or_else(|| html! { "–" }, |at| user.date_time(at))
 }
 
 fn nodes(user: &CurrentUser, nodes: &[NodeStatus]) -> Markup {
@@ -81,7 +81,7 @@ fn nodes(user: &CurrentUser, nodes: &[NodeStatus]) -> Markup {
                 html! { (node.name) @if node.up && node.report.leader { " " (badge("plain", &user.t("status-leader"))) } },
                 state,
                 html! { (node.version) },
-                user.language.date_time(node.started_at),
+                user.date_time(node.started_at),
                 user.relative(node.seen_at),
                 html! { (user.tr("status-clock", &[("millis", clock.into())])) },
                 instant(user, node.report.certificate_expires_at),

@@ -72,6 +72,8 @@ pub struct Account {
     /// What the account is for.
     #[serde(skip)]
     pub kind: AccountKind,
+    /// When the account was closed; null if it is open. Nothing of a closed account is accepted.
+    pub closed_at: Option<Timestamp>,
 }
 
 /// How many clients an account can have by default.
@@ -92,6 +94,7 @@ impl Account {
             requires_second_factor: false,
             max_clients: None,
             kind: AccountKind::Partner,
+            closed_at: None,
         }
     }
 }

@@ -28,8 +28,12 @@ const UNAUTHENTICATED: &str = "nobody";
 )]
 #[expect(missing_docs, reason = "the text form says it")]
 pub enum Action {
+    #[strum(serialize = "account.close")]
+    AccountClose,
     #[strum(serialize = "account.create")]
     AccountCreate,
+    #[strum(serialize = "account.reopen")]
+    AccountReopen,
     #[strum(serialize = "account.update")]
     AccountUpdate,
     #[strum(serialize = "api_key.create")]
@@ -134,6 +138,8 @@ pub enum Action {
     UserResetSecondFactor,
     #[strum(serialize = "user.set_password")]
     UserSetPassword,
+    #[strum(serialize = "user.set_preferences")]
+    UserSetPreferences,
     #[strum(serialize = "user.set_role")]
     UserSetRole,
     #[strum(serialize = "user.set_second_factor")]

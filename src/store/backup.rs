@@ -338,6 +338,10 @@ fn replace(
             database,
             "CREATE TEMP TABLE trust_before AS SELECT id, disabled_at, disabled_by FROM main.trust_rules",
         )?;
+        sql(
+            database,
+            "CREATE TEMP TABLE accounts_before AS SELECT id, closed_at FROM main.accounts",
+        )?;
         for (table, treatment) in TABLES {
             if matches!(treatment, Treatment::Replace | Treatment::Clear) {
                 sql(database, &format!("DELETE FROM main.{table}"))?;
@@ -368,6 +372,7 @@ fn replace(
         audit::insert_all(database, std::slice::from_ref(entry), None)?;
         sql(database, "DROP TABLE temp.before")?;
         sql(database, "DROP TABLE temp.trust_before")?;
+        sql(database, "DROP TABLE temp.accounts_before")?;
         Ok::<_, StoreError>(())
     });
     replaced.map_err(Failed::into_error)?;
@@ -376,6 +381,14 @@ fn replace(
 
 /// Keeps what the current database has recorded as revoked or disabled.
 fn keep_revoked(database: &mut Database, now: Timestamp) -> Result<(), StoreError> {
+    // What the backup had as open stays closed.
+    let closed = "UPDATE main.accounts SET \
+                  closed_at = COALESCE((SELECT closed_at FROM temp.accounts_before WHERE accounts_before.id = accounts.id), \
+                                       closed_at)";
+    sql(database, closed)?;
+    let of_clients = "UPDATE main.clients SET \
+                      account_closed_at = (SELECT closed_at FROM main.accounts WHERE accounts.id = clients.account_id)";
+    sql(database, of_clients)?;
     // A client that was deleted since the backup is restored, but its tokens stay inactive.
     let void = "UPDATE main.clients SET \
                 disabled_at = COALESCE((SELECT disabled_at FROM temp.before WHERE before.client_id = clients.client_id), \

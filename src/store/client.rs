@@ -174,6 +174,8 @@ pub struct Client {
     /// Whether the client must present a certificate with each token request, which its tokens are
     /// bound to (RFC 8705 section 3.4).
     pub tls_client_certificate_bound_access_tokens: bool,
+    /// When the account of the client was closed; none if it is open.
+    pub account_closed_at: Option<Timestamp>,
 }
 
 impl Client {
@@ -204,6 +206,7 @@ impl Client {
             profile: SecurityProfile::None,
             certificate_name: None,
             tls_client_certificate_bound_access_tokens: false,
+            account_closed_at: None,
         }
     }
 
@@ -211,6 +214,11 @@ impl Client {
     /// with all tokens of the client.
     pub fn has_revoked(&self, token_epoch: i64, issued_at: Timestamp) -> bool {
         token_epoch != self.token_epoch || issued_at <= self.tokens_void_before
+    }
+
+    /// Whether the client is enabled and its account open. If not, nothing is accepted from it.
+    pub fn is_active(&self) -> bool {
+        self.disabled_at.is_none() && self.account_closed_at.is_none()
     }
 
     /// Disables the client. If an operator disabled it before, only an operator can enable it
@@ -586,6 +594,39 @@ pub fn update(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), 
         .execute(transaction.modify())?;
     transaction.changed(Change::Client(client.client_id.clone()));
     Ok(())
+}
+
+/// Stores in each client of an account whether the account is closed, and since when.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn set_account_closed(
+    transaction: &mut Transaction<'_>,
+    account_id: &str,
+    closed_at: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    let ids: Vec<String> = clients::table
+        .filter(clients::account_id.eq(account_id))
+        .select(clients::client_id)
+        .load(transaction.database)?;
+    diesel::update(clients::table.filter(clients::account_id.eq(account_id)))
+        .set(clients::account_closed_at.eq(closed_at))
+        .execute(transaction.modify())?;
+    for id in ids {
+        transaction.changed(Change::Client(id));
+    }
+    Ok(())
+}
+
+/// How many clients an account has.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn count(database: &mut Database, account_id: &str) -> Result<i64, StoreError> {
+    Ok(clients::table
+        .filter(clients::account_id.eq(account_id))
+        .count()
+        .get_result(database)?)
 }
 
 /// Revokes all tokens of all clients. The caller must make the nodes reload their caches

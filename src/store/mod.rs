@@ -38,6 +38,7 @@ mod deadline;
 pub mod grant_type;
 pub mod idempotency;
 pub mod invitation;
+pub mod language;
 pub mod leader;
 mod names;
 pub mod node;

@@ -49,6 +49,7 @@ pub(super) use named_in_json;
 mod tests {
     use crate::crypto::jws::SignatureAlgorithm;
     use crate::store::client::{AuthMethod, DisabledBy};
+    use crate::store::language::Language;
     use crate::store::resource_server::TokenTyp;
     use crate::store::security_profile::SecurityProfile;
     use crate::store::session::AuthLevel;
@@ -68,6 +69,7 @@ mod tests {
             "self_signed_tls_client_auth" => SelfSignedTlsClientAuth);
         check!(DisabledBy: "operator" => Operator, "account" => Account);
         check!(TokenTyp: "at+jwt" => AtJwt, "JWT" => Jwt);
+        check!(Language: "en" => English, "fr" => French);
         check!(SecurityProfile: "none" => None, "fapi2" => Fapi2);
         check!(AuthLevel: "password" => Password, "all" => All);
         check!(SignatureAlgorithm: "RS256" => Rs256, "PS256" => Ps256, "ES256" => Es256, "EdDSA" => Ed25519,

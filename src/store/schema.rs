@@ -9,6 +9,7 @@ diesel::table! {
         max_clients -> Nullable<BigInt>,
         kind -> Text,
         search_key -> Text,
+        closed_at -> Nullable<BigInt>,
     }
 }
 
@@ -37,6 +38,7 @@ diesel::table! {
         certificate_name -> Nullable<Text>,
         tls_client_certificate_bound_access_tokens -> Bool,
         search_key -> Text,
+        account_closed_at -> Nullable<BigInt>,
     }
 }
 
@@ -82,6 +84,8 @@ diesel::table! {
         wrong_codes -> BigInt,
         wrong_codes_since_sign_in -> BigInt,
         search_key -> Text,
+        language -> Nullable<Text>,
+        time_zone -> Nullable<Text>,
     }
 }
 

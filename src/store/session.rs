@@ -1,7 +1,7 @@
 //! Session: a browser in which a user has signed in to the portal.
 
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Text};
 use strum::{EnumString, IntoStaticStr};
 
 use super::schema::sessions;
@@ -140,6 +140,21 @@ pub fn delete_all(
         .filter(sessions::user_id.eq(user_id))
         .filter(sessions::id.ne(keep.unwrap_or_default()));
     diesel::delete(own).execute(transaction.modify())?;
+    Ok(())
+}
+
+/// Deletes all sessions of the users of an account.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn delete_of_account(
+    transaction: &mut Transaction<'_>,
+    account_id: &str,
+) -> Result<(), StoreError> {
+    let sql = "DELETE FROM sessions WHERE user_id IN (SELECT id FROM users WHERE account_id = $1)";
+    diesel::sql_query(sql)
+        .bind::<Text, _>(account_id)
+        .execute(transaction.modify())?;
     Ok(())
 }
 

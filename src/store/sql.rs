@@ -9,6 +9,7 @@ use super::account::AccountKind;
 use super::api_key::IpRanges;
 use super::client::{AuthMethod, DisabledBy};
 use super::grant_type::GrantTypes;
+use super::language::Language;
 use super::resource_server::{Resources, TokenTyp};
 use super::security_profile::SecurityProfile;
 use super::session::AuthLevel;
@@ -63,6 +64,7 @@ macro_rules! stored_as_text {
 stored_as_text!(
     Scope,
     AccountKind,
+    Language,
     Resources,
     TokenTyp,
     AuthMethod,

@@ -4,6 +4,7 @@
 use diesel::prelude::*;
 use strum::{Display, EnumString, IntoStaticStr, VariantNames};
 
+use super::language::Language;
 use super::names::{UnknownName, named_in_json};
 use super::schema::{invitations, sessions, users};
 use super::search_key::{self, search_key};
@@ -83,6 +84,10 @@ pub struct User {
     pub wrong_codes: i64,
     /// How many wrong codes were entered since the user last signed in, to show it to the user.
     pub wrong_codes_since_sign_in: i64,
+    /// The language of the portal; that of the browser if null.
+    pub language: Option<Language>,
+    /// The time zone of the times in the portal, as a name of the IANA database; UTC if null.
+    pub time_zone: Option<String>,
 }
 
 impl User {
@@ -100,6 +105,8 @@ impl User {
             recovery_hashes: String::new(),
             wrong_codes: 0,
             wrong_codes_since_sign_in: 0,
+            language: None,
+            time_zone: None,
         }
     }
 }

@@ -234,7 +234,7 @@ async function anAccountThatRequiresIt() {
 async function roles() {
   const [admin, page] = [await member(administrator), await member(viewer)]
   const menu = async () => (await page.locator('nav.menu a').allInnerTexts()).map((name) => name.trim())
-  assert.deepEqual(await menu(), ['Applications'])
+  assert.deepEqual(await menu(), ['Applications', 'Your account'])
   await press(page, 'Order import')
   await titled(page, 'Order import')
   for (const name of ['API keys', 'Client secrets', 'Edit', 'Disable', 'Delete', 'Revoke all tokens']) {
@@ -259,7 +259,7 @@ async function roles() {
   await press(admin, 'Save')
   await notice(admin, 'Changes saved.')
   await to(page, '/applications')
-  assert.deepEqual(await menu(), ['Overview', 'Applications', 'API keys', 'Audit log'])
+  assert.deepEqual(await menu(), ['Overview', 'Applications', 'API keys', 'Your account', 'Audit log'])
   await to(page, `/applications/${input.import.client_id}/keys`)
   await titled(page, 'API keys of Order import')
 

@@ -53,6 +53,9 @@ pub enum Tool {
     SystemdAnalyze,
     /// Debian does not package it, so this is never required.
     Helm,
+    /// What builds the site of the documentation. `tests/run` installs it; without it, this is never
+    /// required.
+    MdBook,
     /// The package registry, for a program with dependencies of its own.
     CratesIo,
 }
@@ -79,6 +82,7 @@ impl Tool {
             Tool::DpkgDev => "dpkg-dev",
             Tool::SystemdAnalyze => "systemd-analyze",
             Tool::Helm => "Helm",
+            Tool::MdBook => "mdBook (TEST_MDBOOK)",
             Tool::CratesIo => "crates.io (TEST_CRATES_IO)",
         }
     }
@@ -104,6 +108,7 @@ impl Tool {
             Tool::DpkgDev => on_path("dpkg-deb") && on_path("dpkg-shlibdeps"),
             Tool::SystemdAnalyze => on_path("systemd-analyze"),
             Tool::Helm => on_path("helm"),
+            Tool::MdBook => std::env::var_os("TEST_MDBOOK").is_some(),
             Tool::CratesIo => std::env::var_os("TEST_CRATES_IO").is_some(),
         }
     }
@@ -115,7 +120,7 @@ impl Tool {
             return true;
         }
         assert!(
-            matches!(self, Tool::Spire | Tool::Helm)
+            matches!(self, Tool::Spire | Tool::Helm | Tool::MdBook)
                 || std::env::var_os("TEST_REQUIRE_ALL").is_none(),
             "{} is missing, and TEST_REQUIRE_ALL is set",
             self.name()

@@ -25,6 +25,9 @@ pub(in crate::http) struct CreateAccount {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct UpdateAccount {
+    /// The new display name. It must be unique.
+    #[schemars(length(min = 1, max = 100))]
+    name: Option<String>,
     /// Whether users must use two-step verification (a second factor) in the portal.
     requires_second_factor: Option<bool>,
     /// The maximum number of clients, of which users and registration can create as many as are
@@ -59,6 +62,24 @@ pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> Handle
     creation.run(&api, create, find).await
 }
 
+/// `GET /api/v1/accounts/{id}`
+pub(in crate::http) async fn show(api: ApiRequest, id: Path<String>) -> HandlerResult {
+    let permit = api.permit(AccountsRead).await?;
+    Ok(ok(&account::details(api.store(), permit, &id).await?))
+}
+
+/// `POST /api/v1/accounts/{id}/close`
+pub(in crate::http) async fn close(api: ApiRequest, id: Path<String>) -> HandlerResult {
+    let permit = api.permit(AccountsWrite).await?;
+    Ok(ok(&account::close(api.store(), permit, &id).await?))
+}
+
+/// `POST /api/v1/accounts/{id}/reopen`
+pub(in crate::http) async fn reopen(api: ApiRequest, id: Path<String>) -> HandlerResult {
+    let permit = api.permit(AccountsWrite).await?;
+    Ok(ok(&account::reopen(api.store(), permit, &id).await?))
+}
+
 /// `PATCH /api/v1/accounts/{id}`
 pub(in crate::http) async fn update(
     api: ApiRequest,
@@ -72,11 +93,16 @@ pub(in crate::http) async fn update(
         Some(required) => Some((actor.may(UsersWrite)?, required)),
         None => None,
     };
+    let name = match patch.name {
+        Some(name) => Some((actor.may(UsersWrite)?, name)),
+        None => None,
+    };
     let max_clients = match patch.max_clients {
         Some(maximum) => Some((actor.may(AccountsWrite)?, maximum)),
         None => None,
     };
     let change = AccountPatch {
+        name,
         requires_second_factor,
         max_clients,
     };

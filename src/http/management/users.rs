@@ -5,13 +5,15 @@ use actix_web::web::{Path, Payload};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Created, Creation, Page, no_content, ok, respond};
-use crate::clock::Timestamp;
+use super::{Created, Creation, Page, no_content, nullable, ok, respond};
+use crate::clock::{TimeZone, Timestamp};
 use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
 use crate::manage::actor::{UsersRead, UsersWrite};
+use crate::manage::user::PreferencesPatch;
 use crate::manage::{invitation, user};
 use crate::secret::{Disclosed, SecretString};
+use crate::store::language::Language;
 use crate::store::user::Role;
 
 /// The user to create.
@@ -41,6 +43,18 @@ pub(in crate::http) struct SetPassword {
 pub(in crate::http) struct UpdateUser {
     /// The new role. The role of an operator cannot be changed, and nobody can become an operator.
     role: Role,
+}
+
+/// Changes of the preferences of a user. Members that are left out stay as they are.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct SetPreferences {
+    /// The language of the portal; null for that of the browser.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schemars(with = "Option<Language>")]
+    language: Option<Option<Language>>,
+    /// The time zone of the times in the portal.
+    time_zone: Option<TimeZone>,
 }
 
 /// A link with which a user sets a password once.
@@ -103,6 +117,22 @@ pub(in crate::http) async fn update(
     let permit = api.permit(UsersWrite).await?;
     let UpdateUser { role } = api.json(payload).await?;
     let user = user::set_role(api.store(), permit, &id, role).await?;
+    Ok(ok(&user))
+}
+
+/// `PATCH /api/v1/users/{id}/preferences`
+pub(in crate::http) async fn set_preferences(
+    api: ApiRequest,
+    id: Path<String>,
+    payload: Payload,
+) -> HandlerResult {
+    let permit = api.permit(UsersWrite).await?;
+    let body: SetPreferences = api.json(payload).await?;
+    let change = PreferencesPatch {
+        language: body.language,
+        time_zone: body.time_zone,
+    };
+    let user = user::set_preferences(api.store(), permit, &id, change).await?;
     Ok(ok(&user))
 }
 

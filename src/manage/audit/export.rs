@@ -7,6 +7,7 @@ use std::time::Duration;
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use super::{AuditEntry, AuditFilter, AuditPage, list};
+use crate::clock::TimeZone;
 use crate::error::{Code, Error};
 use crate::manage::actor::Permit;
 use crate::manage::invalid;
@@ -89,7 +90,8 @@ impl ExportFormat {
         }
     }
 
-    fn write(self, entry: &AuditEntry, out: &mut Vec<u8>) -> Result<(), Error> {
+    /// Times are in UTC in JSON, which is for programs, and in `zone` in CSV.
+    fn write(self, entry: &AuditEntry, zone: &TimeZone, out: &mut Vec<u8>) -> Result<(), Error> {
         match self {
             ExportFormat::JsonLines => {
                 serde_json::to_writer(&mut *out, entry)
@@ -97,7 +99,7 @@ impl ExportFormat {
                 out.push(b'\n');
             }
             ExportFormat::Csv => {
-                for (index, cell) in cells(entry).into_iter().enumerate() {
+                for (index, cell) in cells(entry, zone).into_iter().enumerate() {
                     if index > 0 {
                         out.push(b',');
                     }
@@ -110,11 +112,11 @@ impl ExportFormat {
     }
 }
 
-fn cells(entry: &AuditEntry) -> [Cow<'_, str>; COLUMNS.len()] {
+fn cells<'a>(entry: &'a AuditEntry, zone: &TimeZone) -> [Cow<'a, str>; COLUMNS.len()] {
     let optional = |text: &'_ Option<String>| Cow::Owned(text.clone().unwrap_or_default());
     [
         Cow::Borrowed(&entry.id),
-        Cow::Owned(entry.happened_at.to_string()),
+        Cow::Owned(zone.rfc3339(entry.happened_at)),
         optional(&entry.account_id),
         Cow::Borrowed(&entry.actor),
         Cow::Borrowed(&entry.action),
@@ -157,6 +159,7 @@ pub struct Export {
     store: Arc<Store>,
     permit: Permit<AuditRead>,
     format: ExportFormat,
+    zone: TimeZone,
     /// The filter of the next part; none after the last one.
     filter: Option<AuditFilter>,
     /// Whether the next part is the first one.
@@ -175,9 +178,16 @@ impl Export {
             store: store.clone(),
             permit,
             format,
+            zone: TimeZone::UTC,
             filter: Some(filter),
             is_first: true,
         }
+    }
+
+    /// Writes the times of CSV in a time zone, with its offset; in UTC by default.
+    #[must_use]
+    pub fn in_time_zone(self, zone: TimeZone) -> Self {
+        Export { zone, ..self }
     }
 
     /// The format.
@@ -199,7 +209,7 @@ impl Export {
             self.format.write_head(&mut part);
         }
         for entry in &entries {
-            self.format.write(entry, &mut part)?;
+            self.format.write(entry, &self.zone, &mut part)?;
         }
         self.filter = next.map(|next| AuditFilter {
             before: Some(next),
@@ -260,13 +270,13 @@ mod tests {
     fn both_formats_have_the_same_members_in_the_same_order() {
         let now = Timestamp::from_seconds(1_800_000_000);
         let entry = Recorder::keyward(now).entry(Action::ClientCreate, Some("a1"), "c1");
-        let written = |format: ExportFormat| {
+        let written = |format: ExportFormat, zone: TimeZone| {
             let mut out = Vec::new();
             format.write_head(&mut out);
-            format.write(&entry, &mut out).unwrap();
+            format.write(&entry, &zone, &mut out).unwrap();
             String::from_utf8(out).unwrap()
         };
-        let csv = written(ExportFormat::Csv);
+        let csv = written(ExportFormat::Csv, TimeZone::UTC);
         let lines: Vec<&str> = csv.split("\r\n").collect();
         assert_eq!(lines[0], COLUMNS.join(","));
         assert_eq!(
@@ -276,7 +286,11 @@ mod tests {
                 entry.id
             )
         );
-        let json = written(ExportFormat::JsonLines);
+        let paris: TimeZone = "Europe/Paris".parse().unwrap();
+        let local = written(ExportFormat::Csv, paris.clone());
+        assert!(local.contains(",2027-01-15T09:00:00+01:00,a1,"), "{local}");
+        let json = written(ExportFormat::JsonLines, paris);
+        assert!(json.contains("\"2027-01-15T08:00:00Z\""), "{json}");
         let positions: Vec<usize> = COLUMNS
             .iter()
             .map(|name| json.find(&format!("\"{name}\":")).unwrap())

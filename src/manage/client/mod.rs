@@ -59,6 +59,8 @@ pub struct ClientView {
     pub enabled: bool,
     /// Who disabled the client, if it is disabled. Only an operator can enable what an operator disabled.
     pub disabled_by: Option<DisabledBy>,
+    /// When the account of the client was closed, if it is. Then the client is refused, enabled or not.
+    pub account_closed_at: Option<Timestamp>,
     /// Whether the client registered itself (RFC 7591).
     pub self_registered: bool,
     /// Whether the client has a registration access token, with which it can change its registration
@@ -89,6 +91,7 @@ impl From<Client> for ClientView {
             certificate_names: CertificateNames::of(client.certificate_name.as_ref()),
             enabled: client.disabled_at.is_none(),
             disabled_by: client.disabled_by,
+            account_closed_at: client.account_closed_at,
             self_registered: client.registration_limits.is_some(),
             has_registration_token: client.registration_token_hash.is_some(),
             created_at: client.created_at,

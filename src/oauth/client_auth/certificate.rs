@@ -31,8 +31,8 @@ pub(super) async fn check(
         Ok(None) => Reason::no_authentication(),
         _ => Reason::unknown_client(),
     })?;
-    if client.disabled_at.is_some() {
-        return Err(Reason::client_disabled().into());
+    if let Some(reason) = Reason::refusing(client) {
+        return Err(reason.into());
     }
     if !client.auth_method.uses_certificate() {
         return Err(match chain {

@@ -68,8 +68,8 @@ pub(super) async fn check(
     now: Timestamp,
 ) -> Result<(), Rejection> {
     let client = entry.ok_or_else(Reason::unknown_client)?;
-    if client.disabled_at.is_some() {
-        return Err(Reason::client_disabled().into());
+    if let Some(reason) = Reason::refusing(client) {
+        return Err(reason.into());
     }
     if client.auth_method != AuthMethod::PrivateKeyJwt {
         return Err(Reason::wrong_method(client.auth_method.as_str()).into());

@@ -40,8 +40,8 @@ pub(super) fn check(
         return Err(Reason::secret_ended(&stored.id, expired_at));
     }
     let client = entry;
-    if client.disabled_at.is_some() {
-        return Err(Reason::client_disabled());
+    if let Some(reason) = Reason::refusing(client) {
+        return Err(reason);
     }
     if !client.auth_method.uses_secret() {
         return Err(Reason::wrong_method(client.auth_method.as_str()));

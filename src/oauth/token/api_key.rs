@@ -62,8 +62,8 @@ pub(super) async fn check_active(
     let Some(client) = server.cache.client(&key.client_id).await? else {
         return Err(Reason::owner_deleted().into());
     };
-    if client.disabled_at.is_some() {
-        return Err(Reason::owner_disabled().into());
+    if let Some(reason) = Reason::refusing_owner(&client) {
+        return Err(reason.into());
     }
     let profile = server.security_profile(&client);
     if !profile.allows_api_keys() {

@@ -132,8 +132,8 @@ pub async fn check_active(
     let Some(client) = server.cache.client(&claims.client_id).await? else {
         return Err(Reason::owner_deleted().into());
     };
-    if client.disabled_at.is_some() {
-        return Err(Reason::owner_disabled().into());
+    if let Some(reason) = Reason::refusing_owner(&client) {
+        return Err(reason.into());
     }
     if client.has_revoked(claims.token_epoch, claims.issued_at()) {
         return Err(Reason::all_tokens_revoked().into());

@@ -416,8 +416,10 @@ async fn check_still_trusted(
     let reason = match &client {
         _ if !is_enabled => Reason::trust_rule_disabled(&rule.id),
         None => Reason::unknown_client(),
-        Some(client) if client.disabled_at.is_some() => Reason::client_disabled(),
-        Some(_) => return Ok(()),
+        Some(client) => match Reason::refusing(client) {
+            Some(reason) => reason,
+            None => return Ok(()),
+        },
     };
     Err(Refused {
         rejection: reason.into(),

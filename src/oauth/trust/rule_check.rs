@@ -114,8 +114,8 @@ async fn enabled_client(
 ) -> Result<Arc<ClientEntry>, Rejection> {
     let client = server.cache.client(&rule.client_id).await?;
     let client = client.ok_or_else(Reason::unknown_client)?;
-    if client.disabled_at.is_some() {
-        return Err(Reason::client_disabled().into());
+    if let Some(reason) = Reason::refusing(&client) {
+        return Err(reason.into());
     }
     Ok(client)
 }

@@ -33,7 +33,9 @@ month-short = { $month ->
 }
 day = { $day } { month-short } { $year }
 date-time-short = { $day } { month-short } { $year }, { $hour }:{ $minute }
-date-time = { $day } { month } { $year }, { $hour }:{ $minute } UTC
+date-time = { $day } { month } { $year }, { $hour }:{ $minute } { $zone }
+date-time-short-zone = { $day } { month-short } { $year }, { $hour }:{ $minute } { $zone }
+date-time-both = { $local } ({ $utc })
 time-of-day = { $hour }:{ $minute }
 just-now = just now
 ago = { $span } ago
@@ -108,6 +110,7 @@ shown-once = This is shown only once. Copy it now and store it securely: it can�
 menu-now = Monitoring
 menu-developers = Developers
 menu-account = Account
+menu-own-account = Your account
 menu-server = Server
 menu-overview = Overview
 menu-applications = Applications
@@ -169,6 +172,8 @@ field-code = Code
 field-name = Name
 field-account = Account
 field-role = Role
+field-language = Language
+field-time-zone = Time zone
 field-scope = Scope
 field-rights = Permissions
 field-more-scope = Additional scope
@@ -206,6 +211,7 @@ continue = Continue
 second-factor = Two-step verification
 help-code = The 6-digit code from your authenticator app, or a recovery code.
 help-first-code = The 6-digit code that the app shows.
+help-time-zone = Such as Europe/Paris. The portal shows times in this time zone.
 help-password = At least 10 characters. We recommend several unrelated words.
 help-own-password = The password you sign in with.
 help-link = Paste the link you received.
@@ -230,6 +236,8 @@ done-password-set = Password set. You can now sign in.
 
 ## Profile
 
+preferences = Preferences
+language-of-browser = Language of the browser
 change-password = Change password
 change-password-text = This ends all your other sessions.
 second-factor-text = Protect your account with a code from an authenticator app in addition to your password.
@@ -488,8 +496,28 @@ accounts-not-found-text = No account has this ID, or a name that starts with thi
 help-account-text = The name or ID of the account.
 account-new = New account
 account-create = Create account
+account-rename = Change name
+account-limits = Limits
+account-limits-text = Ask an operator if you need more.
+account-limit-used = { $used } of { $limit }
+account-limit-api-keys = API keys per application
+account-limit-secrets = Client secrets per application
+account-limit-trust-rules = Trust rules per application
+account-closed = Account closed
+account-closed-since = This account was closed on { $at }. Its applications and people are refused.
+account-close = Close account
+account-close-title = Close the account { $name }?
+account-close-text = Its applications, keys and tokens are refused at once, and its people are signed out. You can reopen the account at any time.
+account-close-clients = { $count ->
+    [0] It has no applications.
+    [one] This affects { $count } application.
+   *[other] This affects { $count } applications.
+}
+account-reopen = Reopen account
 help-account-name = The partner’s name.
 help-max-clients = How many applications the account can create. Leave empty for the default. A lower limit doesn’t affect existing applications.
+done-account-closed = Account closed.
+done-account-reopened = Account reopened.
 done-account-created = Account created. Next, create its first application or invite a person.
 
 ## Resource servers
@@ -668,7 +696,9 @@ audit-none-yet = No matching entries among the newest ones. Older entries may ma
 audit-export-csv = Export as CSV
 audit-export-jsonl = Export as JSON Lines
 all-actions = All actions
+action-account-close = Account closed
 action-account-create = Account created
+action-account-reopen = Account reopened
 action-account-update = Account updated
 action-api-key-create = API key created
 action-api-key-delete = API key revoked
@@ -721,13 +751,14 @@ action-user-remove-second-factor = Two-step verification turned off
 action-user-renew-recovery-codes = Recovery codes replaced
 action-user-reset-second-factor = Two-step verification reset
 action-user-set-password = Password set
+action-user-set-preferences = Preferences changed
 action-user-set-role = Role changed
 action-user-set-second-factor = Two-step verification set up
 action-verification-refused = Request rejected by /verify
 
 ## Overview
 
-as-of = Updated at { $when } UTC.
+as-of = Updated at { $when } { $zone }.
 pause = Pause updates
 resume = Resume updates
 last-hour = Last hour
@@ -773,6 +804,8 @@ refusal-name-characters = A name can’t start or end with a space or contain in
 refusal-expiry-in-the-past = Choose an expiry in the future.
 refusal-too-many-reports = Your account has too many slow requests in progress. Try again in a few seconds.
 refusal-cross-site-form = This form was submitted from another site. Nothing was changed.
+refusal-language-unknown = Choose a language from the list.
+refusal-time-zone-unknown = There is no time zone “{ $name }”. Enter a name such as Europe/Paris.
 refusal-invalid-duration = Enter a duration such as 30d.
 refusal-invalid-integer = Enter a whole number.
 refusal-invalid-date = Enter a date.
@@ -811,6 +844,8 @@ refusal-trust-shared-issuer = { $issuer } issues tokens to all of its customers.
 refusal-trust-preset-value = Fill in this field.
 refusal-trust-preset-value-unused = This field doesn’t apply to this platform.
 refusal-trust-preset-value-malformed = Enter a value such as { $example }.
+refusal-account-closed = This account is closed. An operator can reopen it.
+refusal-account-not-closable = The account “{ $name }” belongs to Keyward and can’t be closed.
 refusal-account-exists = This name is already in use.
 refusal-user-exists = A person with this email address already exists.
 refusal-user-unknown = This person doesn’t exist.
@@ -918,6 +953,7 @@ reason-no-authentication = no client authentication in the request
 reason-unreadable-authorization = invalid Authorization header
 reason-secret-without-client = client_secret without client_id
 reason-unknown-client = unknown client
+reason-account-closed = the account is closed
 reason-client-disabled = the application is disabled
 reason-wrong-method = the application is registered with { $method }
 reason-not-a-secret = not a valid client secret

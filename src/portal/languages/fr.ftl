@@ -36,7 +36,9 @@ date-time-short = { $day } { month-short } { $year }, { $hour }:{ $minute }
 date-time = { $day ->
     [1] 1er
    *[other] { $day }
-} { month } { $year } à { $hour } h { $minute } UTC
+} { month } { $year } à { $hour } h { $minute } { $zone }
+date-time-short-zone = { $day } { month-short } { $year }, { $hour }:{ $minute } { $zone }
+date-time-both = { $local } ({ $utc })
 time-of-day = { $hour }:{ $minute }
 just-now = à l’instant
 ago = il y a { $span }
@@ -111,6 +113,7 @@ shown-once = Ces informations ne sont affichées qu’une seule fois. Copiez-les
 menu-now = Supervision
 menu-developers = Développement
 menu-account = Compte
+menu-own-account = Votre compte
 menu-server = Serveur
 menu-overview = Vue d’ensemble
 menu-applications = Applications
@@ -172,6 +175,8 @@ field-code = Code
 field-name = Nom
 field-account = Compte
 field-role = Rôle
+field-language = Langue
+field-time-zone = Fuseau horaire
 field-scope = Portée
 field-rights = Autorisations
 field-more-scope = Portée supplémentaire
@@ -209,6 +214,7 @@ continue = Continuer
 second-factor = Validation en deux étapes
 help-code = Le code à 6 chiffres de votre application d’authentification, ou un code de secours.
 help-first-code = Le code à 6 chiffres affiché par l’application.
+help-time-zone = Par exemple Europe/Paris. Le portail affiche les heures dans ce fuseau horaire.
 help-password = Au moins 10 caractères. Nous recommandons plusieurs mots sans lien entre eux.
 help-own-password = Votre mot de passe de connexion.
 help-link = Collez le lien que vous avez reçu.
@@ -233,6 +239,8 @@ done-password-set = Mot de passe défini. Vous pouvez maintenant vous connecter.
 
 ## Profil
 
+preferences = Préférences
+language-of-browser = Langue du navigateur
 change-password = Changer le mot de passe
 change-password-text = Toutes vos autres sessions seront déconnectées.
 second-factor-text = Protégez votre compte avec un code d’une application d’authentification, en plus de votre mot de passe.
@@ -491,8 +499,28 @@ accounts-not-found-text = Aucun compte n’a cet identifiant, ni un nom qui comm
 help-account-text = Le nom ou l’identifiant du compte.
 account-new = Nouveau compte
 account-create = Créer le compte
+account-rename = Changer le nom
+account-limits = Limites
+account-limits-text = Si vous avez besoin de plus, demandez à un opérateur.
+account-limit-used = { $used } sur { $limit }
+account-limit-api-keys = Clés d’API par application
+account-limit-secrets = Secrets client par application
+account-limit-trust-rules = Règles de confiance par application
+account-closed = Compte fermé
+account-closed-since = Ce compte a été fermé le { $at }. Ses applications et ses utilisateurs sont refusés.
+account-close = Fermer le compte
+account-close-title = Fermer le compte { $name } ?
+account-close-text = Ses applications, ses clés et ses jetons sont refusés immédiatement et ses utilisateurs sont déconnectés. Vous pouvez rouvrir le compte à tout moment.
+account-close-clients = { $count ->
+    [0] Il n’a aucune application.
+    [one] Cela concerne { $count } application.
+   *[other] Cela concerne { $count } applications.
+}
+account-reopen = Rouvrir le compte
 help-account-name = Le nom du partenaire.
 help-max-clients = Le nombre d’applications que le compte peut créer. Laissez vide pour la valeur par défaut. Abaisser la limite n’affecte pas les applications existantes.
+done-account-closed = Compte fermé.
+done-account-reopened = Compte rouvert.
 done-account-created = Compte créé. Créez maintenant sa première application ou invitez une personne.
 
 ## Serveurs de ressources
@@ -671,7 +699,9 @@ audit-none-yet = Aucune entrée correspondante parmi les plus récentes. De plus
 audit-export-csv = Exporter en CSV
 audit-export-jsonl = Exporter en JSON Lines
 all-actions = Toutes les actions
+action-account-close = Compte fermé
 action-account-create = Compte créé
+action-account-reopen = Compte rouvert
 action-account-update = Compte modifié
 action-api-key-create = Clé d’API créée
 action-api-key-delete = Clé d’API révoquée
@@ -724,13 +754,14 @@ action-user-remove-second-factor = Validation en deux étapes désactivée
 action-user-renew-recovery-codes = Codes de secours remplacés
 action-user-reset-second-factor = Validation en deux étapes réinitialisée
 action-user-set-password = Mot de passe défini
+action-user-set-preferences = Préférences modifiées
 action-user-set-role = Rôle modifié
 action-user-set-second-factor = Validation en deux étapes configurée
 action-verification-refused = Requête refusée par /verify
 
 ## Vue d’ensemble
 
-as-of = Mis à jour à { $when } UTC.
+as-of = Mis à jour à { $when } { $zone }.
 pause = Suspendre l’actualisation
 resume = Reprendre l’actualisation
 last-hour = Dernière heure
@@ -776,6 +807,8 @@ refusal-name-characters = Un nom ne peut ni commencer ni se terminer par un espa
 refusal-expiry-in-the-past = Choisissez une date d’expiration future.
 refusal-too-many-reports = Votre compte a trop de requêtes lentes en cours. Réessayez dans quelques secondes.
 refusal-cross-site-form = Ce formulaire a été envoyé depuis un autre site. Rien n’a été modifié.
+refusal-language-unknown = Choisissez une langue de la liste.
+refusal-time-zone-unknown = Le fuseau horaire « { $name } » n’existe pas. Saisissez un nom tel que Europe/Paris.
 refusal-invalid-duration = Saisissez une durée telle que 30d.
 refusal-invalid-integer = Saisissez un nombre entier.
 refusal-invalid-date = Saisissez une date.
@@ -814,6 +847,8 @@ refusal-trust-shared-issuer = { $issuer } émet des jetons pour tous ses clients
 refusal-trust-preset-value = Remplissez ce champ.
 refusal-trust-preset-value-unused = Ce champ ne s’applique pas à cette plateforme.
 refusal-trust-preset-value-malformed = Saisissez une valeur telle que { $example }.
+refusal-account-closed = Ce compte est fermé. Un opérateur peut le rouvrir.
+refusal-account-not-closable = Le compte « { $name } » appartient à Keyward et ne peut pas être fermé.
 refusal-account-exists = Ce nom est déjà utilisé.
 refusal-user-exists = Une personne avec cette adresse e-mail existe déjà.
 refusal-user-unknown = Cette personne n’existe pas.
@@ -921,6 +956,7 @@ reason-no-authentication = pas d’authentification du client dans la requête
 reason-unreadable-authorization = en-tête Authorization non valide
 reason-secret-without-client = client_secret sans client_id
 reason-unknown-client = client inconnu
+reason-account-closed = le compte est fermé
 reason-client-disabled = l’application est désactivée
 reason-wrong-method = l’application est enregistrée avec { $method }
 reason-not-a-secret = secret client non valide

@@ -1,0 +1,188 @@
+//! Accounts: their names, their limits, and what closing one stops.
+
+use serde_json::{Value, json};
+
+use crate::support::portal::{Browser, PASSWORD, person};
+use crate::support::{Backend, Client, Node, World, eventually};
+
+const EMAIL: &str = "ada@acme.example";
+
+fn verify(node: &Node, credential: &str) -> u16 {
+    let authorization = format!("Bearer {credential}");
+    node.get_with("/verify", &[("authorization", &authorization)])
+        .status
+}
+
+fn acme(world: &World) -> Client {
+    // The oldest account, which owns what names no account.
+    world.cli(&["account", "create", "--name", "First"]);
+    world.cli(&["account", "create", "--name", "Acme"]);
+    person(world, EMAIL, "administrator", Some("Acme"));
+    world.client_with(&["--account", "Acme", "--scope", "read"])
+}
+
+fn failures(world: &World, action: &str) -> i64 {
+    world.count(&format!(
+        "SELECT count(*) FROM audit WHERE action = '{action}' AND reason_code = 'account_closed'"
+    ))
+}
+
+on_both! {
+    fn nothing_of_a_closed_account_is_accepted(world: World) {
+        let client = acme(&world);
+        let disabled = world.client_with(&["--account", "Acme", "--scope", "read"]);
+        world.cli(&["client", "disable", &disabled.id]);
+        let stranger = world.client("read");
+        let initial = world.cli(&["registration-token", "create", "--account", "Acme", "--scope", "read"]);
+        let initial = initial["token"].as_str().unwrap();
+        world.cli(&["user", "create", "--email", "bob@acme.example", "--role", "viewer", "--account", "Acme"]);
+        let invitation = world.cli(&["user", "invite", "bob@acme.example"]);
+        let invitation = invitation["link"].as_str().unwrap();
+        let flags = ["--issuer", "http://auth.example"];
+        let nodes = [world.start_with(&flags), world.start_with(&flags)];
+        let [node, other] = &nodes;
+        let ada = Browser::of(node, EMAIL);
+        let (token, strange) = (node.token(&client), node.token(&stranger));
+        assert_eq!((verify(node, &token), verify(node, &client.api_key)), (200, 200));
+
+        let closed = world.cli(&["account", "close", "Acme"]);
+        let closed_at = closed["closed_at"].as_str().unwrap();
+        for node in &nodes {
+            eventually("the refusal of everything", || {
+                let refused = [verify(node, &token), verify(node, &client.api_key), node.token_reply(&client, &[]).status];
+                (refused == [401, 401, 401]).then_some(())
+            });
+        }
+        assert_eq!((verify(other, &strange), verify(other, &stranger.api_key)), (200, 200));
+        assert_eq!(ada.get("/portal/profile").status, 303, "the session has ended");
+        let refused = ada.sign_in(EMAIL, PASSWORD);
+        assert_eq!(refused.status, 403);
+        assert!(refused.body.contains("This account is closed"), "{}", refused.body);
+        // A wrong password learns nothing.
+        assert!(!ada.sign_in(EMAIL, "wrong password").body.contains("closed"));
+        let page = ada.open(invitation);
+        let accepted = ada.submit(&page, "/portal/invitation/password", &[("password", PASSWORD)]);
+        assert_eq!(accepted.status, 403, "{}", accepted.body);
+        let register = |node: &Node| node.json("POST", "/oauth/register", Some(initial), &json!({"client_name": "x"}));
+        register(node).refused(403, "access_denied");
+        for creation in [
+            &["client", "create", "--name", "x", "--account", "Acme"][..],
+            &["user", "create", "--email", "x@acme.example", "--role", "viewer", "--account", "Acme"],
+            &["registration-token", "create", "--account", "Acme"],
+        ] {
+            assert!(world.refused(creation).contains("closed"), "{creation:?}");
+        }
+        eventually("the failures in the audit", || {
+            (failures(&world, "authentication.failure") > 0 && failures(&world, "session.failure") > 0).then_some(())
+        });
+        // Once more changes nothing, and enabling a client does not open its account.
+        assert_eq!(world.cli(&["account", "close", "Acme"])["closed_at"], closed_at);
+        world.cli(&["client", "enable", &client.id]);
+        assert_eq!(node.token_reply(&client, &[]).status, 401);
+        let shown = world.cli(&["client", "show", &client.id]);
+        assert_eq!((&shown["enabled"], &shown["account_closed_at"]), (&json!(true), &json!(closed_at)));
+
+        assert_eq!(world.cli(&["account", "reopen", "Acme"])["closed_at"], Value::Null);
+        for node in &nodes {
+            eventually("the account as before", || {
+                let accepted = [verify(node, &token), verify(node, &client.api_key), node.token_reply(&client, &[]).status];
+                (accepted == [200, 200, 200]).then_some(())
+            });
+        }
+        assert_eq!(node.token_reply(&disabled, &[]).status, 401, "what was disabled before stays so");
+        assert_eq!(ada.sign_in(EMAIL, PASSWORD).status, 303);
+        assert_eq!(register(node).status, 201);
+    }
+
+    fn operators_close_accounts_by_the_api_and_the_portal(world: World) {
+        let client = acme(&world);
+        world.resource("urn:orders");
+        assert!(world.refused(&["account", "close", "Resource servers"]).contains("cannot be closed"));
+        person(&world, "op@keyward.example", "operator", None);
+        let node = world.start();
+        let account = world.cli(&["account", "show", "Acme"]);
+        let id = account["id"].as_str().unwrap();
+        let manager = world.manager(&node, &[], "keyward:accounts:read keyward:accounts:write keyward:operator");
+        let token = node.token(&manager);
+        let call = |method: &str, path: &str| node.json(method, path, Some(&token), &Value::Null);
+        let shown = call("GET", &format!("/api/v1/accounts/{id}")).json();
+        assert_eq!((&shown["name"], &shown["limits"]["clients"], &shown["limits"]["max_clients"]), (&json!("Acme"), &json!(1), &json!(1000)));
+        let closed = call("POST", &format!("/api/v1/accounts/{id}/close"));
+        assert!(closed.status == 200 && closed.json()["closed_at"].is_string(), "{}", closed.body);
+        eventually("the refusal", || (node.token_reply(&client, &[]).status == 401).then_some(()));
+        assert_eq!(call("POST", &format!("/api/v1/accounts/{id}/reopen")).json()["closed_at"], Value::Null);
+        assert_eq!(call("POST", "/api/v1/accounts/none/close").status, 404);
+
+        let op = Browser::of(&node, "op@keyward.example");
+        let confirm = format!("/portal/accounts/{id}/close");
+        assert!(op.get(&format!("/portal/accounts/{id}/edit")).body.contains("1 of 1,000"));
+        assert!(op.get(&confirm).body.contains("This affects 1 application"));
+        assert_eq!(op.fill(&confirm, &confirm, &[]).leads_to(), "/portal/accounts?done=account-closed");
+        assert!(op.get("/portal/accounts").body.contains("Account closed"));
+        assert!(op.get(&format!("/portal/applications/{}", client.id)).body.contains("Account closed"));
+        let edit = format!("/portal/accounts/{id}/edit");
+        assert_eq!(op.fill(&edit, &format!("/portal/accounts/{id}/reopen"), &[]).leads_to(), "/portal/accounts?done=account-reopened");
+        eventually("a token", || (node.token_reply(&client, &[]).status == 200).then_some(()));
+        for (action, count) in [("account.close", 2), ("account.reopen", 2)] {
+            assert_eq!(world.count(&format!("SELECT count(*) FROM audit WHERE action = '{action}' AND target = '{id}'")), count);
+        }
+    }
+
+    fn administrators_rename_their_account(world: World) {
+        acme(&world);
+        world.cli(&["account", "create", "--name", "Globex"]);
+        person(&world, "dev@acme.example", "developer", Some("Acme"));
+        let node = world.start();
+        let ada = Browser::of(&node, EMAIL);
+        let rename = |name: &str| ada.fill("/portal/account", "/portal/account/name", &[("name", name)]);
+        assert!(ada.get("/portal/account").body.contains("1 of 1,000"));
+        assert_eq!(rename("Acme Ltd").leads_to(), "/portal/account?done=saved");
+        assert!(ada.get("/portal/account").body.contains("Acme Ltd"));
+        for (name, status) in [("Globex", 409), ("", 400), (" ", 400), (&"x".repeat(101), 400)] {
+            let refused = rename(name);
+            assert_eq!(refused.status, status, "{name:?}");
+            assert!(refused.body.contains("id=\"name-error\""), "{name:?}");
+        }
+        let dev = Browser::of(&node, "dev@acme.example");
+        let page = dev.get("/portal/account").body;
+        assert!(page.contains("Acme Ltd") && !page.contains("/portal/account/name"), "{page}");
+        assert_eq!(dev.act("/portal/account/name", &[("name", "Mine")]).status, 403);
+
+        world.cli(&["account", "update", "Acme Ltd", "--name", "Acme Inc"]);
+        assert!(world.refused(&["account", "update", "Acme Inc", "--name", "Globex"]).contains("already exists"));
+        let id = world.cli(&["account", "show", "Acme Inc"])["id"].as_str().unwrap().to_owned();
+        let manager = world.manager(&node, &["--account", "Acme Inc"], "keyward:users:write");
+        let token = node.token(&manager);
+        let patch = |id: &str, name: &str| node.json("PATCH", &format!("/api/v1/accounts/{id}"), Some(&token), &json!({"name": name}));
+        assert_eq!(patch(&id, "Acme").json()["name"], "Acme");
+        assert_eq!(patch(&id, "Globex").status, 409);
+        let other = world.cli(&["account", "show", "Globex"])["id"].as_str().unwrap().to_owned();
+        assert_eq!(patch(&other, "Mine").status, 404);
+        assert_eq!(world.cli(&["account", "show", "Globex"])["name"], "Globex");
+    }
+}
+
+#[test]
+fn a_restore_does_not_open_a_closed_account() {
+    let world = World::new(Backend::Sqlite);
+    let client = acme(&world);
+    let node = world.start();
+    node.token(&client);
+    world.cli(&["backup", "open.db"]);
+    world.cli(&["account", "close", "Acme"]);
+    world.cli(&["backup", "closed.db"]);
+    world.cli(&["restore", "open.db"]);
+    assert!(world.cli(&["account", "show", "Acme"])["closed_at"].is_string());
+    eventually("the refusal", || {
+        (node.token_reply(&client, &[]).status == 401).then_some(())
+    });
+    world.cli(&["account", "reopen", "Acme"]);
+    eventually("a token", || {
+        (node.token_reply(&client, &[]).status == 200).then_some(())
+    });
+    // What was closed in the backup is closed again.
+    world.cli(&["restore", "closed.db"]);
+    eventually("the refusal", || {
+        (node.token_reply(&client, &[]).status == 401).then_some(())
+    });
+}
