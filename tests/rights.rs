@@ -139,6 +139,11 @@ const OPERATIONS: &[(&str, Needs, &str)] = &[
         "{}",
     ),
     (
+        "PATCH /api/v1/clients/{client_id}/secrets/{id}",
+        Right("keyward:keys:write"),
+        r#"{"name": "x"}"#,
+    ),
+    (
         "DELETE /api/v1/clients/{client_id}/secrets/{id}",
         Right("keyward:keys:write"),
         "",
@@ -670,6 +675,11 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
     (
         "/applications/{id}/secrets/rotate",
         "post",
+        Some("keyward:keys:write"),
+    ),
+    (
+        "/applications/{id}/secrets/{secret}/edit",
+        "get post",
         Some("keyward:keys:write"),
     ),
     (

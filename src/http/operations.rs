@@ -13,6 +13,7 @@ use crate::manage::client::ClientView;
 use crate::manage::registration_token::RegistrationTokenView;
 use crate::manage::resource_server::ResourceServerView;
 use crate::manage::rights::Right;
+use crate::manage::secret::SecretView;
 use crate::manage::signing_key::SigningKeyView;
 use crate::manage::status::Status;
 use crate::manage::token::{Inspection, TokenView};
@@ -25,7 +26,6 @@ use crate::oauth::server_metadata::ServerMetadata;
 use crate::oauth::usage::TimedRoute;
 use crate::store::account::Account;
 use crate::store::audit::AuditEntry;
-use secrets::SecretView;
 
 /// All operations, in the order of `/openapi.json`.
 pub fn operations() -> Vec<Op> {
@@ -427,6 +427,15 @@ fn management_of_credentials() -> Vec<Op> {
         )
         .requires(Right::KeysWrite)
         .errors(&[409]),
+        Op::patch(
+            "/api/v1/clients/{client_id}/secrets/{id}",
+            "updateSecret",
+            "Update a client secret",
+            secrets::update,
+        )
+        .json::<secrets::UpdateSecret>()
+        .returns::<SecretView>(200, "The secret, without its value")
+        .requires(Right::KeysWrite),
         Op::delete(
             "/api/v1/clients/{client_id}/secrets/{id}",
             "deleteSecret",

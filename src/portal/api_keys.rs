@@ -162,7 +162,7 @@ pub fn rows(user: &CurrentUser, application: &Application, keys: &[ApiKeyView]) 
                 html! { span.id { code title={ (key.shown) "…" } { (key.shown) "…" } } },
                 html! { span.clip.brief title=[key.created_by.strip_prefix("user ")] { (actor_name(user, &key.created_by)) } },
                 user.language.day(key.created_at),
-                key.last_used_at.map_or_else(|| html! { (user.t("never")) }, |used| user.relative(used)),
+                components::last_used(user, key.last_used_at),
                 expiry(user, key),
                 html! {
                     @if can_edit && !expired {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::form::{CSRF_TOKEN, Form, IDEMPOTENCY_KEY};
-use super::session_extractor::PageContext;
+use super::session_extractor::{CurrentUser, PageContext};
 use crate::clock::{Timestamp, parse_duration};
 use crate::credential::new_id;
 use crate::error::Error;
@@ -241,6 +241,11 @@ pub fn table(
             }
         }
     }
+}
+
+/// When a credential was last used, in a table.
+pub fn last_used(user: &CurrentUser, at: Option<Timestamp>) -> Markup {
+    at.map_or_else(|| html! { (user.t("never")) }, |at| user.relative(at))
 }
 
 /// A value that may be long, such as a scope, on one line. Where there is too little room its end is

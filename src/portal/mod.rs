@@ -46,6 +46,7 @@ mod profile;
 pub mod quick_start;
 mod registration_tokens;
 mod resource_servers;
+mod secret_edit;
 mod secrets;
 mod session_extractor;
 mod sign_in;
@@ -211,6 +212,10 @@ fn pages(config: &mut web::ServiceConfig) {
         .service(at(
             "/applications/{id}/secrets/rotate",
             [post(secrets::rotate)],
+        ))
+        .service(at(
+            "/applications/{id}/secrets/{secret}/edit",
+            [get(secret_edit::edit_form), post(secret_edit::edit)],
         ))
         .service(at(
             "/applications/{id}/secrets/{secret}/delete",

@@ -9,6 +9,7 @@ use diesel::sql_types::BigInt;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
+use super::credential_use::LAST_USE_PRECISION;
 use super::schema::{api_keys, revoked_api_keys};
 use super::{Change, Database, StoreError, Transaction};
 use crate::client_ip::{ClientIp, parse_network};
@@ -317,16 +318,16 @@ pub fn delete(
 }
 
 /// Records when each of these keys was last used. No node caches that, so it adds no change to the
-/// feed.
+/// feed. A use within a minute of the one that is recorded is not written.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
 pub fn touch(database: &mut Database, used: &[(String, Timestamp)]) -> Result<(), StoreError> {
     for (id, at) in used {
-        // Another node may have written a later one.
+        let minute_before = at.saturating_sub(LAST_USE_PRECISION);
         let earlier = api_keys::last_used_at
             .is_null()
-            .or(api_keys::last_used_at.lt(at));
+            .or(api_keys::last_used_at.lt(minute_before));
         diesel::update(api_keys::table.find(id).filter(earlier))
             .set(api_keys::last_used_at.eq(at))
             .execute(database)?;

@@ -84,6 +84,8 @@ pub enum Action {
     SecretDelete,
     #[strum(serialize = "secret.rotate")]
     SecretRotate,
+    #[strum(serialize = "secret.update")]
+    SecretUpdate,
     #[strum(serialize = "session.create")]
     SessionCreate,
     #[strum(serialize = "session.end")]

@@ -45,6 +45,9 @@ diesel::table! {
         hash -> Text,
         created_at -> BigInt,
         expires_at -> Nullable<BigInt>,
+        name -> Nullable<Text>,
+        last_used_at -> Nullable<BigInt>,
+        use_recorded_from -> Nullable<BigInt>,
     }
 }
 

@@ -25,6 +25,7 @@ use crate::manage::api_key::{self, IpRanges, NewApiKey};
 use crate::manage::client::{self, NewClient};
 use crate::manage::registration_token::{self, NewRegistrationToken};
 use crate::manage::resource_server::{self, NewResourceServer, TokenFormat};
+use crate::manage::secret::NewSecret;
 use crate::manage::signing_key::{self, RotationPolicy, SigningKeyServices};
 use crate::manage::user::{self, Passwords, Role};
 use crate::manage::{RequestContext, account, invitation, secret};
@@ -389,7 +390,11 @@ impl Demo<'_> {
         let at = self.days_ago(6);
         let ines = self.administrator(&accounts[CLIENTS[WAREHOUSE_SYNC].account], at);
         let id = &clients[WAREHOUSE_SYNC].client.client_id;
-        secret::create(&self.store, ines.may(KeysWrite)?, id, Some(60 * DAY)).await?;
+        let new = NewSecret {
+            name: Some("Nightly import".to_owned()),
+            lifetime: Some(60 * DAY),
+        };
+        secret::create(&self.store, ines.may(KeysWrite)?, id, new).await?;
 
         let at = self.days_ago(2);
         let camille = self.administrator(&accounts[CLIENTS[BOUTIQUE].account], at);

@@ -14,7 +14,7 @@ use super::failures::FailureSubject;
 use super::reason::{Reason, Rejection};
 use super::trust::{Refused, Workload, spiffe_id};
 use super::{AuthorizationServer, FormRequest};
-use crate::cache::ClientEntry;
+use crate::cache::{ClientEntry, SecretEntry};
 use crate::error::{Code, Error};
 use crate::store::client::{Client, could_be_id};
 
@@ -72,6 +72,16 @@ enum PresentedCredential<'a> {
     /// The client certificate of the request, with the `client_id` of the body, which RFC 8705
     /// section 2 requires. There may be no certificate: then the client is not authenticated.
     Certificate { client_id: &'a str },
+}
+
+/// What authenticated the client.
+enum AuthenticatedBy<'c> {
+    /// This secret of the client.
+    Secret(&'c SecretEntry),
+    /// A trust rule, which accepted the credential of a workload.
+    TrustRule(Workload),
+    /// A key or a certificate of the client.
+    OwnKey,
 }
 
 /// The `client_assertion_type` of an assertion.
@@ -136,14 +146,18 @@ pub async fn authenticate(
     }
     let checked = check(server, request, &credential, entry.as_deref()).await;
     let (reason, meant_client) = match (&entry, checked) {
-        (_, Ok(Some(workload))) => {
+        (_, Ok(AuthenticatedBy::TrustRule(workload))) => {
             return Ok(AuthenticatedClient {
                 entry: workload.client().clone(),
                 workload: Some(Arc::new(workload)),
             });
         }
-        (Some(entry), Ok(None)) => match check_profile(server, entry) {
+        (Some(entry), Ok(by)) => match check_profile(server, entry) {
             Ok(()) => {
+                if let AuthenticatedBy::Secret(secret) = by {
+                    let now = request.context.received_at;
+                    server.usage.record_secret_use(&secret.id, now);
+                }
                 return Ok(AuthenticatedClient {
                     entry: entry.clone(),
                     workload: None,
@@ -151,7 +165,7 @@ pub async fn authenticate(
             }
             Err(reason) => (reason, None),
         },
-        (None, Ok(None)) => (Reason::unknown_client(), None),
+        (None, Ok(_)) => (Reason::unknown_client(), None),
         (_, Err(refused)) => (refused.rejection.into_reason()?, refused.client),
     };
     // Each failure takes one database lookup. Otherwise its duration would tell which clients are
@@ -168,24 +182,27 @@ pub async fn authenticate(
     ))
 }
 
-/// Checks a credential by its method. Returns the workload that acts as the client, if a trust rule
-/// accepted it.
-async fn check(
+/// Checks a credential by its method.
+async fn check<'c>(
     server: &AuthorizationServer,
     request: &FormRequest,
     credential: &PresentedCredential<'_>,
-    entry: Option<&ClientEntry>,
-) -> Result<Option<Workload>, Refused> {
+    entry: Option<&'c ClientEntry>,
+) -> Result<AuthenticatedBy<'c>, Refused> {
     let context = &request.context;
     let now = context.received_at;
     match credential {
         PresentedCredential::Certificate { client_id } => {
             if x509_svid::applies(server, client_id, entry, context).await? {
-                return x509_svid::check(server, client_id, context).await.map(Some);
+                let checked = x509_svid::check(server, client_id, context).await;
+                return checked.map(AuthenticatedBy::TrustRule);
             }
             certificate::check(server, entry, context).await?;
         }
-        PresentedCredential::Secret { secret, .. } => secret::check(entry, secret, now)?,
+        PresentedCredential::Secret { secret, .. } => {
+            let secret = secret::check(entry, secret, now)?;
+            return Ok(AuthenticatedBy::Secret(secret));
+        }
         PresentedCredential::Assertion {
             client_id: named,
             assertion,
@@ -193,12 +210,12 @@ async fn check(
         } => {
             if workload::applies(server, *named, assertion, *kind).await? {
                 let checked = workload::check(server, *named, assertion, context).await;
-                return checked.map(Some);
+                return checked.map(AuthenticatedBy::TrustRule);
             }
             private_key_jwt::check(server, entry, assertion, now).await?;
         }
     }
-    Ok(None)
+    Ok(AuthenticatedBy::OwnKey)
 }
 
 /// Checks that the security profile of the client allows the method that it is registered with.

@@ -1,5 +1,5 @@
-//! Usage data that is collected in memory and written in batches: when each API key was last used,
-//! failed authentications, and traffic counters. Collecting slows no request down, and a flood of
+//! Usage data that is collected in memory and written in batches: when each API key and client secret
+//! was last used, failed authentications, and traffic counters. Collecting slows no request down, and a flood of
 //! requests does not make it grow without bound.
 
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use crate::metrics::{CredentialKind, Metrics};
 use crate::store::audit::AuditEntry;
 use crate::store::client::Client;
 use crate::store::grant_type::GrantType;
-use crate::store::{Store, StoreError, api_key, audit, counters};
+use crate::store::{Store, StoreError, api_key, audit, client_secret, counters};
 
 mod traffic;
 mod unknown_failures;
@@ -23,7 +23,7 @@ pub use traffic::{HOUR, LATENCY_BUCKETS, MINUTE, Metric, TimedRoute};
 pub use unknown_failures::UNKNOWN_RETENTION;
 use unknown_failures::UnknownFailures;
 
-/// The maximum number of API keys, and of failures, that wait to be written. Past it, further ones
+/// The maximum number of API keys, of client secrets, and of failures, that wait to be written. Past it, further ones
 /// are dropped until the next write.
 const MAX_WAITING: usize = 10_000;
 
@@ -40,12 +40,34 @@ pub enum FailureSource {
     Unknown,
 }
 
+/// When each credential was last used, by its id.
+#[derive(Default)]
+struct LastUses(HashMap<String, Timestamp>);
+
+impl LastUses {
+    fn record(&mut self, id: &str, now: Timestamp) {
+        if let Some(last) = self.0.get_mut(id) {
+            *last = now.max(*last);
+        } else if self.0.len() < MAX_WAITING {
+            self.0.insert(id.to_owned(), now);
+        }
+    }
+
+    /// Sorted: nodes that write the same rows at once would otherwise deadlock.
+    fn into_sorted(self) -> Vec<(String, Timestamp)> {
+        let mut uses: Vec<(String, Timestamp)> = self.0.into_iter().collect();
+        uses.sort();
+        uses
+    }
+}
+
 /// The usage data of this node.
 #[derive(Default)]
 pub struct Usage {
     /// The Prometheus metrics of this process.
     pub metrics: Arc<Metrics>,
-    key_uses: Mutex<HashMap<String, Timestamp>>,
+    key_uses: Mutex<LastUses>,
+    secret_uses: Mutex<LastUses>,
     /// Failures that concern clients and users that exist.
     failures: Mutex<Vec<AuditEntry>>,
     /// All other failures. They are kept apart, so that a flood of them displaces no known ones.
@@ -56,12 +78,12 @@ pub struct Usage {
 impl Usage {
     /// Records the use of an API key, for its `last_used_at`.
     pub fn record_key_use(&self, key_id: &str, now: Timestamp) {
-        let mut key_uses = self.key_uses.lock();
-        if let Some(last) = key_uses.get_mut(key_id) {
-            *last = now.max(*last);
-        } else if key_uses.len() < MAX_WAITING {
-            key_uses.insert(key_id.to_owned(), now);
-        }
+        self.key_uses.lock().record(key_id, now);
+    }
+
+    /// Records the use of a client secret, for its `last_used_at`.
+    pub fn record_secret_use(&self, secret_id: &str, now: Timestamp) {
+        self.secret_uses.lock().record(secret_id, now);
     }
 
     /// Records a failure in the audit, with the next batch.
@@ -131,18 +153,21 @@ impl Usage {
     /// # Errors
     /// Fails if the database does not answer.
     pub async fn write(&self, store: &Store, now: Timestamp) -> Result<(), StoreError> {
-        let key_uses = std::mem::take(&mut *self.key_uses.lock());
+        let key_uses = std::mem::take(&mut *self.key_uses.lock()).into_sorted();
+        let secret_uses = std::mem::take(&mut *self.secret_uses.lock()).into_sorted();
         let failures = std::mem::take(&mut *self.failures.lock());
         let unknown = self.unknown_failures.lock().take(now);
         let traffic = std::mem::take(&mut *self.traffic.lock());
-        // Sorted: nodes that write the same rows at once would otherwise deadlock.
-        let mut key_uses: Vec<(String, Timestamp)> = key_uses.into_iter().collect();
-        key_uses.sort();
         let mut written = Ok(());
-        if !key_uses.is_empty() || !failures.is_empty() || !unknown.is_empty() {
+        if !key_uses.is_empty()
+            || !secret_uses.is_empty()
+            || !failures.is_empty()
+            || !unknown.is_empty()
+        {
             written = store
                 .write_untracked(move |database| {
                     api_key::touch(database, &key_uses)?;
+                    client_secret::touch(database, &secret_uses)?;
                     audit::insert_all(database, &failures, None)?;
                     audit::insert_all(database, &unknown, Some(UNKNOWN_RETENTION))
                 })

@@ -398,6 +398,10 @@ secret-delete = Delete secret
 secret-delete-title = Delete secret { $id }
 secret-delete-text = Anything that authenticates with this secret stops working immediately. Tokens that were already issued stay valid until they expire.
 secret-last = This is the only active secret. Without one, the application can’t get access tokens.
+edit-secret = Rename { $name }
+help-secret-name = Where the secret is used, such as “Production”.
+rename = Rename
+done-secret-updated = Client secret renamed.
 to-secrets = Go to client secrets
 done-secret-deleted = Client secret deleted.
 
@@ -696,6 +700,7 @@ action-sealing-key-rotate = Sealing key rotated
 action-secret-create = Client secret created
 action-secret-delete = Client secret deleted
 action-secret-rotate = Client secret rotated
+action-secret-update = Client secret renamed
 action-session-create = Signed in
 action-session-end = Signed out
 action-session-failure = Sign-in failed
@@ -865,6 +870,7 @@ refusal-secret-limit = { $limit ->
 }
 refusal-secret-not-used = This application doesn’t authenticate with a client secret.
 refusal-uses-required = Enter a number of uses of at least one.
+refusal-secret-unknown = This client secret doesn’t exist. It was deleted or has expired.
 refusal-api-key-unknown = This API key doesn’t exist. It was revoked or has expired.
 refusal-api-key-profile = This application has the security profile { $profile }, which doesn’t allow API keys.
 refusal-api-key-name-taken = This name is already in use.

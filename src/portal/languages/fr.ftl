@@ -401,6 +401,10 @@ secret-delete = Supprimer le secret
 secret-delete-title = Supprimer le secret { $id }
 secret-delete-text = Tout ce qui s’authentifie avec ce secret cessera immédiatement de fonctionner. Les jetons déjà émis restent valides jusqu’à leur expiration.
 secret-last = C’est le seul secret actif. Sans secret, l’application ne peut pas obtenir de jetons d’accès.
+edit-secret = Renommer { $name }
+help-secret-name = L’usage du secret, par exemple « Production ».
+rename = Renommer
+done-secret-updated = Secret client renommé.
 to-secrets = Voir les secrets client
 done-secret-deleted = Secret client supprimé.
 
@@ -699,6 +703,7 @@ action-sealing-key-rotate = Clé de scellement remplacée
 action-secret-create = Secret client créé
 action-secret-delete = Secret client supprimé
 action-secret-rotate = Secret client remplacé
+action-secret-update = Secret client renommé
 action-session-create = Connexion
 action-session-end = Déconnexion
 action-session-failure = Échec de connexion
@@ -868,6 +873,7 @@ refusal-secret-limit = { $limit ->
 }
 refusal-secret-not-used = Cette application ne s’authentifie pas avec un secret client.
 refusal-uses-required = Saisissez un nombre d’utilisations d’au moins un.
+refusal-secret-unknown = Ce secret client n’existe pas. Il a été supprimé ou a expiré.
 refusal-api-key-unknown = Cette clé d’API n’existe pas. Elle a été révoquée ou a expiré.
 refusal-api-key-profile = Cette application a le profil de sécurité { $profile }, qui n’autorise pas les clés d’API.
 refusal-api-key-name-taken = Ce nom est déjà utilisé.
