@@ -141,7 +141,7 @@ fn pages() -> Vec<String> {
         .map(|route| route.split('"').nth(1).unwrap().to_owned());
     // An export is a file.
     pages
-        .filter(|path| !matches!(path.as_str(), "" | "/" | "/audit/export"))
+        .filter(|path| !matches!(path.as_str(), "" | "/") && !path.ends_with("/export"))
         .collect()
 }
 

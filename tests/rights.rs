@@ -275,6 +275,11 @@ const OPERATIONS: &[(&str, Needs, &str)] = &[
         r#"{"token": "x"}"#,
     ),
     ("GET /api/v1/traffic", Right("keyward:tokens:read"), ""),
+    (
+        "GET /api/v1/clients/{client_id}/usage",
+        Right("keyward:tokens:read"),
+        "",
+    ),
     ("GET /api/v1/audit/export", Right("keyward:audit:read"), ""),
     ("GET /api/v1/status", Operator("keyward:status:read"), ""),
     ("GET /api/v1/audit", Right("keyward:audit:read"), ""),
@@ -678,6 +683,16 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
         Some("keyward:keys:write"),
     ),
     (
+        "/applications/{id}/secrets/{secret}",
+        "get",
+        Some("keyward:keys:read"),
+    ),
+    (
+        "/applications/{id}/secrets/{secret}/export",
+        "get",
+        Some("keyward:tokens:read"),
+    ),
+    (
         "/applications/{id}/secrets/{secret}/edit",
         "get post",
         Some("keyward:keys:write"),
@@ -693,6 +708,21 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
         "/applications/{id}/keys",
         "post",
         Some("keyward:keys:write"),
+    ),
+    (
+        "/applications/{id}/keys/{key}",
+        "get",
+        Some("keyward:keys:read"),
+    ),
+    (
+        "/applications/{id}/keys/{key}/export",
+        "get",
+        Some("keyward:tokens:read"),
+    ),
+    (
+        "/applications/{id}/usage/export",
+        "get",
+        Some("keyward:tokens:read"),
     ),
     (
         "/applications/{id}/keys/{key}/edit",

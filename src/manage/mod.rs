@@ -35,6 +35,7 @@ pub mod token;
 pub mod traffic;
 pub mod trust_preset;
 pub mod trust_rule;
+pub mod usage;
 pub mod user;
 
 /// The services that operations use, for entry points that depend on management alone.

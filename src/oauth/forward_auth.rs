@@ -3,9 +3,10 @@
 use super::AuthorizationServer;
 use super::authorization_header::AuthorizationHeader;
 use super::dpop::{DpopHeader, DpopRequest, Target};
+use super::failures::FailureTarget;
 use super::possession::Possession;
 use super::reason::Reason;
-use super::token::presented::{self, Presentation};
+use super::token::presented::{self, ActiveToken, Presentation};
 use crate::error::{Code, Error};
 use crate::metrics::Decision;
 use crate::request_context::RequestContext;
@@ -104,7 +105,11 @@ async fn decide(
         next_nonce: token.next_nonce().map(str::to_owned),
     };
     let refuse = |reason: Reason, error: Error| {
-        server.record_refused_verification(context, client, &identity.token_id, &reason);
+        let target = match &token {
+            ActiveToken::AccessToken(_) => FailureTarget::Token(&identity.token_id),
+            ActiveToken::ApiKey(_) => FailureTarget::ApiKey(&identity.token_id),
+        };
+        server.record_refused_verification(context, client, target, &reason);
         error.detail(reason.to_string())
     };
     let required = &request.audiences;

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::application::{Application, Tab};
 use super::audit::actor_name;
 use super::components::{
-    self, Field, badge, clip, confirmation, copy, countdown, duration_choices, empty, table,
+    self, Field, badge, clip, confirmation, copy, duration_choices, empty, table,
 };
 use super::form::Form;
 use super::page::{self, NavItem, PageHeader, done, user_page};
@@ -151,10 +151,14 @@ pub fn rows(user: &CurrentUser, application: &Application, keys: &[ApiKeyView]) 
                     }
                 }
             };
+            let page_link = |name: &str| {
+                let page = user.link(&path(application, &format!("/{}", key.id)));
+                html! { strong { a href=(page) { (name) } } }
+            };
             vec![
                 html! {
-                    @if is_replaced(key) { strong { (key.name.trim_end_matches(&format!(" ({})", key.id))) } " " (badge("off", &user.t("replaced"))) }
-                    @else { strong { (key.name) } }
+                    @if is_replaced(key) { (page_link(key.name.trim_end_matches(&format!(" ({})", key.id)))) " " (badge("off", &user.t("replaced"))) }
+                    @else { (page_link(&key.name)) }
                     @if key.manage_keys { " " (badge("plain", &user.t("manages-keys"))) }
                     @if let Some(scope) = &key.scope { div.detail { (clip(scope.as_str())) } }
                     @if !key.allowed_ips.as_str().is_empty() { div.detail { (clip(key.allowed_ips.as_str())) } }
@@ -163,7 +167,7 @@ pub fn rows(user: &CurrentUser, application: &Application, keys: &[ApiKeyView]) 
                 html! { span.clip.brief title=[key.created_by.strip_prefix("user ")] { (actor_name(user, &key.created_by)) } },
                 user.language.day(key.created_at),
                 components::last_used(user, key.last_used_at),
-                expiry(user, key),
+                components::expiry(user, key.expires_at),
                 html! {
                     @if can_edit && !expired {
                         span.buttons {
@@ -190,17 +194,6 @@ pub fn rows(user: &CurrentUser, application: &Application, keys: &[ApiKeyView]) 
 /// Whether a rotation replaced the key.
 fn is_replaced(key: &ApiKeyView) -> bool {
     key.replaced_by.is_some()
-}
-
-/// When a key expires. The script counts down to it.
-fn expiry(user: &CurrentUser, key: &ApiKeyView) -> Markup {
-    match key.expires_at {
-        None => html! { (user.t("never")) },
-        Some(at) if at <= user.now() => {
-            html! { (badge("off", &user.t("expired"))) " " (user.relative(at)) }
-        }
-        Some(at) => countdown(user, at),
-    }
 }
 
 fn new_form(

@@ -248,6 +248,17 @@ pub fn last_used(user: &CurrentUser, at: Option<Timestamp>) -> Markup {
     at.map_or_else(|| html! { (user.t("never")) }, |at| user.relative(at))
 }
 
+/// When a credential expires. The script counts down to it.
+pub fn expiry(user: &CurrentUser, at: Option<Timestamp>) -> Markup {
+    match at {
+        None => html! { (user.t("never")) },
+        Some(at) if at <= user.now() => {
+            html! { (badge("off", &user.t("expired"))) " " (user.relative(at)) }
+        }
+        Some(at) => countdown(user, at),
+    }
+}
+
 /// A value that may be long, such as a scope, on one line. Where there is too little room its end is
 /// cut off; the full value is the tooltip.
 pub fn clip(text: &str) -> Markup {

@@ -34,6 +34,7 @@ mod audit;
 mod chart;
 mod components;
 mod cookies;
+mod credential_page;
 mod csrf;
 mod form;
 pub mod language;
@@ -54,6 +55,7 @@ mod signing_keys;
 mod status;
 mod trust_rule_form;
 mod trust_rules;
+mod usage;
 mod user_agent;
 
 use crate::config::Issuer;
@@ -158,6 +160,7 @@ fn pages(config: &mut web::ServiceConfig) {
             "/applications/{id}/activity",
             [get(application_activity::show)],
         ))
+        .service(at("/applications/{id}/usage/export", [get(usage::export)]))
         .service(at(
             "/applications/{id}/edit",
             [
@@ -214,6 +217,14 @@ fn pages(config: &mut web::ServiceConfig) {
             [post(secrets::rotate)],
         ))
         .service(at(
+            "/applications/{id}/secrets/{secret}",
+            [get(credential_page::show_secret)],
+        ))
+        .service(at(
+            "/applications/{id}/secrets/{secret}/export",
+            [get(usage::export_secret)],
+        ))
+        .service(at(
             "/applications/{id}/secrets/{secret}/edit",
             [get(secret_edit::edit_form), post(secret_edit::edit)],
         ))
@@ -225,6 +236,14 @@ fn pages(config: &mut web::ServiceConfig) {
         .service(at(
             "/applications/{id}/keys",
             [get(api_keys::list), post(api_keys::create)],
+        ))
+        .service(at(
+            "/applications/{id}/keys/{key}",
+            [get(credential_page::show_key)],
+        ))
+        .service(at(
+            "/applications/{id}/keys/{key}/export",
+            [get(usage::export_key)],
         ))
         .service(at(
             "/applications/{id}/keys/{key}/edit",

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::application::{Application, Tab};
 use super::components::{
-    self, Field, badge, confirmation, copy, countdown, duration_choices, empty, last_used, table,
+    self, Field, confirmation, copy, duration_choices, empty, expiry, last_used, table,
 };
 use super::form::Form;
 use super::page::{self, NavItem, PageHeader, done, user_page};
@@ -99,13 +99,7 @@ pub fn rows(user: &CurrentUser, application: &Application, secrets: &[SecretView
     let rows: Vec<Vec<Markup>> = secrets
         .iter()
         .map(|secret| {
-            let expiry = match secret.expires_at {
-                None => html! { (user.t("never")) },
-                Some(at) if at <= user.now() => {
-                    html! { (badge("off", &user.t("expired"))) " " (user.relative(at)) }
-                }
-                Some(at) => countdown(user, at),
-            };
+            let page = user.link(&application.path(&format!("/secrets/{}", secret.id)));
             let to = |below: &str, message: &str| {
                 html! {
                     a.button.small href=(user.link(&application.path(&format!("/secrets/{}{below}", secret.id)))) {
@@ -115,10 +109,10 @@ pub fn rows(user: &CurrentUser, application: &Application, secrets: &[SecretView
             };
             vec![
                 html! { @if let Some(name) = &secret.name { strong { (name) } } @else { "–" } },
-                html! { code { "kws_" (secret.id) "_…" } },
+                html! { a href=(page) { code { "kws_" (secret.id) "_…" } } },
                 user.language.day(secret.created_at),
                 last_used(user, secret.last_used_at),
-                expiry,
+                expiry(user, secret.expires_at),
                 html! { @if can_edit { span.buttons { (to("/edit", "rename")) (to("/delete", "delete")) } } },
             ]
         })

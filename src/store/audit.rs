@@ -614,7 +614,7 @@ mod tests {
     use super::super::connection::MIGRATIONS;
     use super::*;
     use crate::client_certificate::ClientCertificate;
-    use crate::request_context::RequestId;
+    use crate::request_context::{RequestId, UserAgent};
     use crate::trace_context::TraceContext;
 
     #[test]
@@ -654,6 +654,7 @@ mod tests {
         let context = RequestContext {
             client_ip: ClientIp::Unknown,
             client_certificate: ClientCertificate::NONE,
+            user_agent: UserAgent::NONE,
             received_at: now,
             request_id: RequestId::new(now, &[0; 10]),
             trace: TraceContext::new(None, 5, 9),

@@ -296,6 +296,27 @@ diesel::table! {
 }
 
 diesel::table! {
+    usage_counters (owner_id, bucket, bucket_start, metric) {
+        owner_id -> Text,
+        bucket -> Text,
+        bucket_start -> BigInt,
+        metric -> Text,
+        count -> BigInt,
+    }
+}
+
+diesel::table! {
+    usage_origins (owner_id, address, user_agent) {
+        owner_id -> Text,
+        address -> Text,
+        user_agent -> Text,
+        first_seen_at -> BigInt,
+        last_seen_at -> BigInt,
+        count -> BigInt,
+    }
+}
+
+diesel::table! {
     change_counter (id) {
         id -> Integer,
         value -> BigInt,

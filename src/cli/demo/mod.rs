@@ -31,7 +31,7 @@ use crate::manage::user::{self, Passwords, Role};
 use crate::manage::{RequestContext, account, invitation, secret};
 use crate::oauth::grant::GrantType;
 use crate::oauth::{AuthorizationServer, registration};
-use crate::request_context::RequestId;
+use crate::request_context::{RequestId, UserAgent};
 use crate::secret::SecretString;
 use crate::store::client::Client;
 use crate::store::security_profile::SecurityProfile;
@@ -165,6 +165,7 @@ impl Demo<'_> {
         RequestContext {
             client_ip: IpAddr::V4(Ipv4Addr::from(octets)).into(),
             client_certificate: ClientCertificate::NONE,
+            user_agent: UserAgent::NONE,
             received_at,
             request_id,
             trace: TraceContext::new(None, request_id.as_u128(), 1),

@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::metrics::CredentialKind;
 use crate::oauth::AuthorizationServer;
 use crate::oauth::dpop::{self, VerifiedProof};
-use crate::oauth::failures::FailureSubject;
+use crate::oauth::failures::{FailureSubject, FailureTarget};
 use crate::oauth::possession::{self, Possession};
 use crate::oauth::reason::{Reason, Rejection};
 use crate::request_context::RequestContext;
@@ -36,14 +36,26 @@ pub struct Presentation<'a> {
     pub client_ip: Option<ClientIp>,
     /// What the sender shows of the key that the token may be bound to.
     pub possession: Possession<'a>,
+    /// How the use of an API key is recorded.
+    pub recording: Recording<'a>,
+}
+
+/// How the use of a presented API key is recorded.
+#[derive(Clone, Copy)]
+pub enum Recording<'a> {
+    /// As a use by the sender of this request.
+    UseBy(&'a RequestContext),
+    /// As a use by somebody unknown.
+    UseBySomebody,
 }
 
 impl<'a> Presentation<'a> {
     /// A token or API key that the sender of this request presents.
-    pub fn by_sender(context: &RequestContext, possession: Possession<'a>) -> Self {
+    pub fn by_sender(context: &'a RequestContext, possession: Possession<'a>) -> Self {
         Presentation {
             client_ip: Some(context.client_ip),
             possession,
+            recording: Recording::UseBy(context),
         }
     }
 
@@ -53,6 +65,7 @@ impl<'a> Presentation<'a> {
         Presentation {
             client_ip: None,
             possession: Possession::NotChecked,
+            recording: Recording::UseBySomebody,
         }
     }
 }
@@ -264,7 +277,7 @@ pub async fn resolve_api_key(
     presentation: Presentation<'_>,
     now: Timestamp,
 ) -> Result<ActiveApiKey, Rejection> {
-    under_lease(server, async || {
+    let active = under_lease(server, async || {
         let key = api_key::authenticate(server, presented).await?;
         let client = api_key::check_active(server, &key, presentation.client_ip, now).await?;
         // An API key is bound to no key.
@@ -274,7 +287,14 @@ pub async fn resolve_api_key(
             client,
         })
     })
-    .await
+    .await?;
+    let sender = match presentation.recording {
+        Recording::UseBy(context) => Some(context),
+        Recording::UseBySomebody => None,
+    };
+    let key_id = &active.api_key.id;
+    server.usage.record_key_use(key_id, sender, now);
+    Ok(active)
 }
 
 /// Resolves again if the cache lease expired meanwhile: the process may have been suspended between
@@ -397,7 +417,11 @@ pub async fn refuse(
     let subject = FailureSubject {
         client_id: None,
         client: owner.as_deref().map(Deref::deref),
-        target: &id,
+        target: match kind(presented) {
+            CredentialKind::AccessToken => FailureTarget::Token(&id),
+            CredentialKind::ApiKey => FailureTarget::ApiKey(&id),
+        },
+        secret_id: None,
     };
     server.record_failed_authentication(context, &subject, &reason, refusal)
 }

@@ -1103,3 +1103,21 @@ status-problem-clock = The clocks disagree on { $subject }.
 status-problem-job-fails = A background job fails on { $subject }.
 status-problem-certificate-expires = The TLS certificate of { $subject } expires within two weeks, or has expired.
 status-problem-no-signing-key = There is no signing key for { $subject }.
+
+## Usage of applications and credentials
+
+usage = Usage
+usage-by-hour = Last 24 hours
+usage-by-day = Last 90 days
+export-csv = Export as CSV
+uses = Requests
+chart-by-day = Requests per day
+chart-by-day-failures = Failures per day
+used-from = Used from
+used-from-text = The last ten IP addresses and programs. Introspections aren’t included: they don’t show where a request came from.
+used-from-none = Not used yet
+used-from-none-text = You’ll see here the IP addresses and programs that use it.
+column-user-agent = Program
+column-first-seen = First seen
+column-requests = Requests
+any-address = Any address

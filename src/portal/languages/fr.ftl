@@ -1106,3 +1106,21 @@ status-problem-clock = Les horloges ne concordent pas sur { $subject }.
 status-problem-job-fails = Une tâche de fond échoue sur { $subject }.
 status-problem-certificate-expires = Le certificat TLS de { $subject } expire dans moins de deux semaines, ou a expiré.
 status-problem-no-signing-key = Il n’y a pas de clé de signature pour { $subject }.
+
+## Utilisation des applications et des identifiants
+
+usage = Utilisation
+usage-by-hour = Dernières 24 heures
+usage-by-day = 90 derniers jours
+export-csv = Exporter en CSV
+uses = Requêtes
+chart-by-day = Requêtes par jour
+chart-by-day-failures = Échecs par jour
+used-from = Origine des requêtes
+used-from-text = Les dix dernières adresses IP et programmes. Les introspections n’y figurent pas : elles n’indiquent pas d’où vient une requête.
+used-from-none = Aucune utilisation
+used-from-none-text = Vous verrez ici les adresses IP et les programmes qui l’utilisent.
+column-user-agent = Programme
+column-first-seen = Première requête
+column-requests = Requêtes
+any-address = Toutes les adresses

@@ -1,0 +1,189 @@
+//! The use of API keys, client secrets and clients: how often and from where, on all nodes together, and
+//! bounded whatever callers send.
+
+use serde_json::{Value, json};
+
+use crate::management::operator;
+use crate::support::{Client, Node, World, basic, each_case, eventually};
+
+const API: &str = "https://api.example/";
+
+fn usage(node: &Node, token: &str, client_id: &str, query: &str) -> Value {
+    let path = format!("/api/v1/clients/{client_id}/usage{query}");
+    let reply = node.json("GET", &path, Some(token), &Value::Null);
+    assert_eq!(reply.status, 200, "{path}: {}", reply.body);
+    reply.json()
+}
+
+/// The sum over all hours or days: the hour may change between two requests.
+fn sum(usage: &Value, member: &str) -> i64 {
+    let points = usage["points"].as_array().unwrap();
+    points
+        .iter()
+        .map(|point| point[member].as_i64().unwrap())
+        .sum()
+}
+
+/// Presents an API key to `/verify`; returns the status.
+fn verify(node: &Node, key: &str, query: &str, user_agent: &str) -> u16 {
+    let headers = [
+        ("Authorization", &*format!("Bearer {key}")),
+        ("User-Agent", user_agent),
+    ];
+    node.get_with(&format!("/verify{query}"), &headers).status
+}
+
+fn id_of(credential: &str) -> &str {
+    credential.split('_').nth(1).unwrap()
+}
+
+on_both! {
+    fn the_use_of_an_api_key_is_counted_with_its_origins(world: World) {
+        let api = world.resource(API);
+        let client = world.client_with(&["--scope", "read", "--resource", API]);
+        let (one, two) = (world.start_with(&["--issuer", "http://auth.example"]), world.start_with(&["--issuer", "http://auth.example"]));
+        let token = operator(&world, &one);
+        let key = &client.api_key;
+        for node in [&one, &two] {
+            assert_eq!(verify(node, key, "", "curl/8.5.0"), 200);
+            assert_eq!(verify(node, key, "", "Nightly import \u{e9}"), 200);
+        }
+        assert_eq!(verify(&one, key, "?scope=more", "curl/8.5.0"), 403, "a use that is refused");
+        let (last, rest) = (key.chars().last().unwrap(), &key[..key.len() - 8]);
+        assert_eq!(verify(&one, &format!("{rest}0000000{last}"), "", "guess/1.0"), 401, "no checksum, so no key");
+        assert!(one.active(&api, key));
+
+        let query = format!("?key={}", id_of(key));
+        let seen = eventually("the uses", || {
+            let seen = usage(&two, &token, &client.id, &query);
+            (sum(&seen, "uses") == 6 && sum(&seen, "failures") == 1).then_some(seen)
+        });
+        assert_eq!((&seen["by"], seen["points"].as_array().unwrap().len()), (&json!("hour"), 24));
+        assert!(seen["points"][0]["tokens"].is_null(), "only of a client");
+        let origins = seen["used_from"].as_array().unwrap();
+        let of = |agent: &str| origins.iter().find(|origin| origin["user_agent"] == agent).unwrap_or_else(|| panic!("{seen}"));
+        assert_eq!(origins.len(), 2, "an introspection has no origin: {seen}");
+        assert_eq!((&of("curl/8.5.0")["count"], &of("curl/8.5.0")["address"]), (&json!(3), &json!("127.0.0.1")));
+        assert_eq!(of("Nightly import ??")["count"], json!(2), "of both nodes, and printable");
+
+        let by_day = usage(&one, &token, &client.id, &format!("{query}&by=day"));
+        assert_eq!((sum(&by_day, "uses"), by_day["points"].as_array().unwrap().len()), (6, 90));
+        let path = format!("/api/v1/clients/{}/usage{query}&by=day&format=csv", client.id);
+        let csv = one.json("GET", &path, Some(&token), &Value::Null);
+        assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
+        let lines: Vec<&str> = csv.body.lines().collect();
+        assert_eq!((lines[0], lines.len()), ("at,uses,failures", 91));
+        assert!(lines[90].ends_with(",6,1") || lines[89].ends_with(",6,1"), "{}", lines[90]);
+
+        let of_client = usage(&one, &token, &client.id, "?by=day");
+        assert_eq!((sum(&of_client, "verifications"), sum(&of_client, "introspections"), sum(&of_client, "failures")), (4, 1, 1));
+        let count = |table: &str| world.count(&format!("SELECT count(*) FROM {table} WHERE owner_id = '{}'", id_of(key)));
+        assert!(count("usage_counters") <= 8, "a row for each metric and each hour and day");
+    }
+
+    fn the_use_of_a_secret_is_counted_with_the_origins_of_its_client(world: World) {
+        let client = world.client_with(&["--scope", "read"]);
+        let node = world.start();
+        let token = operator(&world, &node);
+        let ask = |secret: &str| {
+            let headers = [
+                ("Authorization", &*basic(&client.id, secret)),
+                ("Content-Type", "application/x-www-form-urlencoded"),
+                ("User-Agent", "python-requests/2.32.5"),
+            ];
+            node.post("/oauth/token", &headers, b"grant_type=client_credentials").status
+        };
+        let other = world.cli(&["secret", "create", &client.id, "--name", "Other"]);
+        let other = other["client_secret"].as_str().unwrap();
+        let wrong = [&client.secret[..21], &other[21..]].concat();
+        assert_eq!((ask(&client.secret), ask(&client.secret), ask(&wrong)), (200, 200, 401));
+        let of_secret = |secret: &str| usage(&node, &token, &client.id, &format!("?secret={}&by=day", id_of(secret)));
+        let seen = eventually("the uses", || {
+            let seen = of_secret(&client.secret);
+            (sum(&seen, "uses") == 2).then_some(seen)
+        });
+        assert_eq!(seen["used_from"], json!([]));
+        assert_eq!((sum(&of_secret(other), "uses"), sum(&of_secret(other), "failures")), (0, 0));
+        let of_client = eventually("the origins of the client", || {
+            let seen = usage(&node, &token, &client.id, "");
+            (sum(&seen, "tokens") == 2 && seen["used_from"][0]["count"] == json!(2)).then_some(seen)
+        });
+        let brief = world.cli(&["secret", "create", &client.id, "--expires-in", "1s"]);
+        let brief = brief["client_secret"].as_str().unwrap();
+        eventually("its expiry", || (ask(brief) == 401).then_some(()));
+        eventually("the failure", || (sum(&of_secret(brief), "failures") > 0).then_some(()));
+        assert_eq!(of_client["used_from"][0]["user_agent"], json!("python-requests/2.32.5"));
+        assert_eq!(sum(&of_client, "uses"), 2);
+    }
+
+    fn made_up_user_agents_leave_ten_origins(world: World) {
+        let client = world.client_with(&["--scope", "read"]);
+        let (one, two) = (world.start_with(&["--issuer", "http://auth.example"]), world.start_with(&["--issuer", "http://auth.example"]));
+        let token = operator(&world, &one);
+        for number in 0..60 {
+            let node = if number % 2 == 0 { &one } else { &two };
+            assert_eq!(verify(node, &client.api_key, "", &format!("{}{number}", "made up ".repeat(30))), 200);
+        }
+        assert_eq!(verify(&one, &client.api_key, "", &"x".repeat(3000)), 200);
+        let query = format!("?key={}", id_of(&client.api_key));
+        let seen = eventually("all uses", || {
+            let seen = usage(&one, &token, &client.id, &query);
+            (sum(&seen, "uses") == 61).then_some(seen)
+        });
+        let longest = seen["used_from"].as_array().unwrap().iter().map(|origin| origin["user_agent"].as_str().unwrap().len()).max();
+        assert_eq!(longest, Some(120));
+        for number in 0..30 {
+            assert_eq!(verify(&two, &client.api_key, "", &format!("later {number}")), 200);
+        }
+        let found = eventually("the last origins", || {
+            let seen = usage(&one, &token, &client.id, &query)["used_from"].clone();
+            (seen[0]["user_agent"] == json!("later 29")).then_some(seen)
+        });
+        assert_eq!(found.as_array().unwrap().len(), 10);
+        let count = world.count(&format!("SELECT count(*) FROM usage_origins WHERE owner_id = '{}'", id_of(&client.api_key)));
+        assert_eq!(count, 10);
+    }
+
+    fn usage_of_others_is_not_shown(world: World) {
+        let node = world.start();
+        let token = operator(&world, &node);
+        world.cli(&["account", "create", "--name", "Acme"]);
+        let own = world.client_with(&["--account", "Acme", "--scope", "read"]);
+        let other = world.client_with(&["--scope", "read"]);
+        let caller = node.token(&world.manager(&node, &["--account", "Acme"], "keyward:tokens:read"));
+        let path = |client: &Client, query: &str| format!("/api/v1/clients/{}/usage{query}", client.id);
+        let status = |token: &str, path: &str| node.json("GET", path, Some(token), &Value::Null).status;
+        let key = format!("?key={}", id_of(&other.api_key));
+        let secret = format!("?secret={}", id_of(&other.secret));
+        each_case([
+            (&caller, path(&own, ""), 200),
+            (&caller, path(&other, ""), 404),
+            (&caller, path(&other, &key), 404),
+            (&caller, path(&own, &key), 404),
+            (&caller, path(&own, &secret), 404),
+            (&token, path(&own, &key), 404),
+            (&token, path(&own, &secret), 404),
+            (&token, path(&other, &secret), 200),
+            (&token, path(&other, "?key=%00"), 404),
+            (&token, path(&other, "?by=minute"), 400),
+            (&token, path(&other, "?format=xml"), 400),
+            (&token, path(&other, &format!("{key}&secret=x")), 400),
+        ], |(token, path, expected)| assert_eq!(status(token, &path), expected, "{path}"));
+    }
+
+    fn old_usage_is_purged(world: World) {
+        let node = world.start();
+        world.clocks_are_trusted();
+        let now = keyward::clock::Timestamp::now().millis();
+        let (hour, day) = (3_600_000, 24 * 3_600_000);
+        for (bucket, age) in [("hour", hour), ("hour", 26 * hour), ("day", 89 * day), ("day", 93 * day)] {
+            world.execute(&format!("INSERT INTO usage_counters VALUES ('x', '{bucket}', {}, 'uses', 1)", now - age));
+        }
+        for (agent, age) in [("new", 89 * day), ("old", 93 * day)] {
+            world.execute(&format!("INSERT INTO usage_origins VALUES ('x', '::1', '{agent}', 0, {}, 1)", now - age));
+        }
+        let left = |table: &str| world.count(&format!("SELECT count(*) FROM {table} WHERE owner_id = 'x'"));
+        eventually("the purge", || (left("usage_counters") == 2 && left("usage_origins") == 1).then_some(()));
+        drop(node);
+    }
+}
