@@ -171,6 +171,29 @@ on_both! {
         ], |(token, path, expected)| assert_eq!(status(token, &path), expected, "{path}"));
     }
 
+    fn credentials_that_were_not_used_for_90_days_are_pointed_out(world: World) {
+        let client = world.client_with(&["--scope", "read"]);
+        let node = world.start();
+        let token = operator(&world, &node);
+        let list = |what: &str| node.json("GET", &format!("/api/v1/clients/{}/{what}", client.id), Some(&token), &Value::Null).json()["items"][0].clone();
+        assert_eq!((&list("keys")["unused"], &list("secrets")["unused"]), (&json!(false), &json!(false)));
+        let day = 24 * 3_600_000;
+        let ago = keyward::clock::Timestamp::now().millis() - 91 * day;
+        world.execute(&format!("UPDATE api_keys SET created_at = {ago}"));
+        world.execute(&format!("UPDATE client_secrets SET created_at = {ago}"));
+        assert_eq!((&list("keys")["unused"], &list("secrets")["unused"]), (&json!(true), &json!(true)));
+        for what in ["key", "secret"] {
+            assert_eq!(world.cli(&[what, "list", &client.id])[0]["unused"], json!(true));
+            let shown = world.run(&[what, "list", &client.id]);
+            assert!(String::from_utf8_lossy(&shown.stdout).contains("unused for 90 days"), "{shown:?}");
+        }
+        // The use of a secret that is older than the column is not known from the beginning.
+        world.execute(&format!("UPDATE client_secrets SET use_recorded_from = {}", ago + 2 * day));
+        assert_eq!(list("secrets")["unused"], json!(false));
+        assert_eq!(verify(&node, &client.api_key, "", "curl/8.5.0"), 200);
+        eventually("the use", || (list("keys")["unused"] == json!(false)).then_some(()));
+    }
+
     fn old_usage_is_purged(world: World) {
         let node = world.start();
         world.clocks_are_trusted();

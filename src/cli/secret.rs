@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::confirmation::Confirmation;
-use super::output::{Output, when};
+use super::output::{Output, unused, when};
 use super::{Context, Lifetime};
 use crate::clock::parse_duration;
 use crate::credential::Credential;
@@ -104,11 +104,12 @@ impl Secret {
                         secret.created_at.to_string(),
                         when(secret.last_used_at),
                         when(secret.expires_at),
+                        unused(secret.unused),
                     ]
                 });
                 Ok(Output::table(
                     &secrets,
-                    ["ID", "NAME", "CREATED", "LAST USED", "EXPIRES"],
+                    ["ID", "NAME", "CREATED", "LAST USED", "EXPIRES", "HINT"],
                     rows,
                 ))
             }

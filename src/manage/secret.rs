@@ -37,11 +37,14 @@ pub struct SecretView {
     pub last_used_at: Option<Timestamp>,
     /// When the secret expires; null if it does not.
     pub expires_at: Option<Timestamp>,
+    /// Whether the secret is active and was not used for 90 days.
+    pub unused: bool,
 }
 
-impl From<ClientSecret> for SecretView {
-    fn from(secret: ClientSecret) -> Self {
+impl SecretView {
+    fn new(secret: ClientSecret, now: Timestamp) -> Self {
         SecretView {
+            unused: secret.is_unused(now),
             id: secret.id,
             client_id: secret.client_id,
             name: secret.name,
@@ -79,7 +82,7 @@ pub async fn create(
     let expires_at = new.lifetime.map(|lifetime| now.saturating_add(lifetime));
     let (secret, mut row) = client_secret::generate(client_id, expires_at, now);
     row.name = new.name;
-    let created = row.clone().into();
+    let created = SecretView::new(row.clone(), now);
     store
         .write(now, move |transaction| {
             let client = find_editable(transaction.database(), &permit, &row.client_id)?;
@@ -112,7 +115,7 @@ pub async fn rotate(
 ) -> Result<(Credential, SecretView), Error> {
     let now = permit.now();
     let (secret, row) = client_secret::generate(client_id, None, now);
-    let created = row.clone().into();
+    let created = SecretView::new(row.clone(), now);
     store
         .write(now, move |transaction| {
             let client = find_editable(transaction.database(), &permit, &row.client_id)?;
@@ -191,7 +194,10 @@ pub async fn list(
         .read(move |database| {
             find_visible(database, &permit, &id)?;
             let secrets = client_secret::list(database, &id)?;
-            Ok(secrets.into_iter().map(SecretView::from).collect())
+            Ok(secrets
+                .into_iter()
+                .map(|secret| SecretView::new(secret, permit.now()))
+                .collect())
         })
         .await
 }
@@ -231,7 +237,7 @@ pub async fn update(
                 Some(&client.account_id),
                 &id,
             )?;
-            Ok(secret.into())
+            Ok(SecretView::new(secret, permit.now()))
         })
         .await
 }

@@ -102,6 +102,7 @@ async fn keys_page(
     let content = html! {
         p { (user.t("keys-text")) }
         @if keys.is_empty() { (empty(&user.t("keys-none"), &user.t("keys-none-text"), None)) } @else { (rows(user, application, &keys)) }
+        (components::unused_hint(user, keys.iter().any(|key| key.unused)))
         @if active == 1 { div.hint { p { (user.t("keys-one-left")) } } }
         @if can_edit {
             @if active >= MAX_API_KEYS {
@@ -166,7 +167,7 @@ pub fn rows(user: &CurrentUser, application: &Application, keys: &[ApiKeyView]) 
                 html! { span.id { code title={ (key.shown) "…" } { (key.shown) "…" } } },
                 html! { span.clip.brief title=[key.created_by.strip_prefix("user ")] { (actor_name(user, &key.created_by)) } },
                 user.language.day(key.created_at),
-                components::last_used(user, key.last_used_at),
+                html! { (components::last_used(user, key.last_used_at)) (components::unused(user, key.unused)) },
                 components::expiry(user, key.expires_at),
                 html! {
                     @if can_edit && !expired {

@@ -248,6 +248,16 @@ pub fn last_used(user: &CurrentUser, at: Option<Timestamp>) -> Markup {
     at.map_or_else(|| html! { (user.t("never")) }, |at| user.relative(at))
 }
 
+/// The badge of a credential that was not used for 90 days.
+pub fn unused(user: &CurrentUser, is_unused: bool) -> Markup {
+    html! { @if is_unused { " " (badge("off", &user.t("unused"))) } }
+}
+
+/// The hint about credentials that were not used for 90 days.
+pub fn unused_hint(user: &CurrentUser, any_unused: bool) -> Markup {
+    html! { @if any_unused { div.hint { p { (user.t("unused-hint")) } } } }
+}
+
 /// When a credential expires. The script counts down to it.
 pub fn expiry(user: &CurrentUser, at: Option<Timestamp>) -> Markup {
     match at {

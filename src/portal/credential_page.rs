@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::api_keys;
 use super::application::Application;
 use super::audit::actor_name;
-use super::components::{chips, expiry, last_used};
+use super::components::{chips, expiry, last_used, unused, unused_hint};
 use super::page::{NavItem, PageHeader, user_page};
 use super::page_error::PageError;
 use super::secrets;
@@ -48,6 +48,7 @@ pub async fn show_key(
         .split(' ')
         .filter(|ip| !ip.is_empty());
     let content = html! {
+        (unused_hint(&user, key.unused))
         div.card {
             dl.facts {
                 dt { (user.t("column-key")) } dd { code { (key.shown) "…" } }
@@ -55,7 +56,7 @@ pub async fn show_key(
                 dt { (user.t("field-allowed-ips")) } dd { (chips(&user, addresses, "any-address")) }
                 dt { (user.t("column-created-by")) } dd { (actor_name(&user, &key.created_by)) }
                 dt { (user.t("column-created")) } dd { (user.language.date_time(key.created_at)) }
-                dt { (user.t("column-last-used")) } dd { (last_used(&user, key.last_used_at)) }
+                dt { (user.t("column-last-used")) } dd { (last_used(&user, key.last_used_at)) (unused(&user, key.unused)) }
                 dt { (user.t("column-expires")) } dd { (expiry(&user, key.expires_at)) }
             }
         }
@@ -88,11 +89,12 @@ pub async fn show_secret(
     let subject = Subject::Secret(secret.id.clone());
     let usage = usage_of(&user, &application, subject, &path).await?;
     let content = html! {
+        (unused_hint(&user, secret.unused))
         div.card {
             dl.facts {
                 dt { (user.t("column-secret")) } dd { code { "kws_" (secret.id) "_…" } }
                 dt { (user.t("column-created")) } dd { (user.language.date_time(secret.created_at)) }
-                dt { (user.t("column-last-used")) } dd { (last_used(&user, secret.last_used_at)) }
+                dt { (user.t("column-last-used")) } dd { (last_used(&user, secret.last_used_at)) (unused(&user, secret.unused)) }
                 dt { (user.t("column-expires")) } dd { (expiry(&user, secret.expires_at)) }
             }
         }

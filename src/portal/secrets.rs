@@ -44,6 +44,7 @@ async fn secrets_page(
     let content = html! {
         p { (user.t("secrets-text")) }
         @if secrets.is_empty() { (empty(&user.t("secrets-none"), &user.t("secrets-none-text"), None)) } @else { (rows(user, application, &secrets)) }
+        (components::unused_hint(user, secrets.iter().any(|secret| secret.unused)))
         @if user.can(KeysWrite) {
             section aria-labelledby="rotate-secrets" {
                 h2 #rotate-secrets { (user.t("secrets-rotate")) }
@@ -111,7 +112,7 @@ pub fn rows(user: &CurrentUser, application: &Application, secrets: &[SecretView
                 html! { @if let Some(name) = &secret.name { strong { (name) } } @else { "–" } },
                 html! { a href=(page) { code { "kws_" (secret.id) "_…" } } },
                 user.language.day(secret.created_at),
-                last_used(user, secret.last_used_at),
+                html! { (last_used(user, secret.last_used_at)) (components::unused(user, secret.unused)) },
                 expiry(user, secret.expires_at),
                 html! { @if can_edit { span.buttons { (to("/edit", "rename")) (to("/delete", "delete")) } } },
             ]

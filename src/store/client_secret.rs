@@ -3,7 +3,7 @@
 
 use diesel::prelude::*;
 
-use super::credential_use::LAST_USE_PRECISION;
+use super::credential_use::{LAST_USE_PRECISION, is_unused};
 use super::schema::client_secrets;
 use super::{Change, Database, StoreError, Transaction};
 use crate::clock::Timestamp;
@@ -36,6 +36,14 @@ impl ClientSecret {
     /// Whether the secret has expired at `now`.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// Whether the secret is active and was not used for 90 days.
+    pub fn is_unused(&self, now: Timestamp) -> bool {
+        let recorded_from = self
+            .use_recorded_from
+            .map_or(self.created_at, |from| from.max(self.created_at));
+        !self.is_expired(now) && is_unused(self.last_used_at, recorded_from, now)
     }
 }
 

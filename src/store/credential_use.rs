@@ -16,6 +16,19 @@ use crate::clock::Timestamp;
 /// How precise a stored last use is: a use this soon after the one that is stored is not written.
 pub(super) const LAST_USE_PRECISION: Duration = Duration::from_secs(60);
 
+/// After how long without a use an API key or a client secret counts as unused.
+const UNUSED_AFTER: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// Whether a credential counts as unused: it was not used for 90 days, or never in the 90 days since its
+/// use is recorded.
+pub(super) fn is_unused(
+    last_used_at: Option<Timestamp>,
+    recorded_from: Timestamp,
+    now: Timestamp,
+) -> bool {
+    now.duration_since(last_used_at.unwrap_or(recorded_from)) >= UNUSED_AFTER
+}
+
 /// The number of origins that are kept for each API key and each client, those that were seen last.
 pub const MAX_ORIGINS: usize = 10;
 

@@ -1121,3 +1121,5 @@ column-user-agent = Program
 column-first-seen = First seen
 column-requests = Requests
 any-address = Any address
+unused = Unused
+unused-hint = What is marked as unused hasn’t been used for 90 days. Revoke or delete it if nothing needs it.

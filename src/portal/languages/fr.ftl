@@ -1124,3 +1124,5 @@ column-user-agent = Programme
 column-first-seen = Première requête
 column-requests = Requêtes
 any-address = Toutes les adresses
+unused = Inutilisé
+unused-hint = Ce qui est marqué comme inutilisé n’a pas servi depuis 90 jours. Révoquez-le ou supprimez-le s’il n’est plus nécessaire.
