@@ -703,6 +703,7 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
         Some("keyward:keys:write"),
     ),
     ("/api-keys", "get", Some("keyward:keys:read")),
+    ("/try", "get post", Some("keyward:tokens:read")),
     ("/applications/{id}/keys", "get", Some("keyward:keys:read")),
     (
         "/applications/{id}/keys",

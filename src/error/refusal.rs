@@ -132,6 +132,10 @@ refusals! {
     secret_not_used(method: &str) = InvalidRequest, "The client authenticates by {method}, without a secret";
     uses_required() = InvalidRequest, "The number of uses must be at least one";
 
+    // Credentials that are tried out.
+    credential_required() = InvalidRequest, "Give a token or an API key";
+    client_ip_invalid() = InvalidRequest, "This is not an IP address";
+
     // API keys.
     api_key_unknown() = NotFound, "The API key does not exist";
     api_key_name_taken() = Conflict, "The client already has an API key with this name";

@@ -33,6 +33,7 @@ pub mod signing_key;
 pub mod status;
 pub mod token;
 pub mod traffic;
+pub mod trial;
 pub mod trust_preset;
 pub mod trust_rule;
 pub mod usage;

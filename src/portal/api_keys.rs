@@ -13,10 +13,11 @@ use super::form::Form;
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
+use super::try_key;
 use crate::clock::Timestamp;
 use crate::credential::Credential;
 use crate::error::{Code, Error, refusal};
-use crate::manage::actor::{ClientsRead, KeysRead, KeysWrite};
+use crate::manage::actor::{ClientsRead, KeysRead, KeysWrite, TokensRead};
 use crate::manage::api_key::{
     self, ApiKeyView, IpRanges, MAX_API_KEYS, NewApiKey, authorization_header,
 };
@@ -100,7 +101,7 @@ async fn keys_page(
     let active = active_count(user, &keys);
     let can_edit = user.can(KeysWrite);
     let content = html! {
-        p { (user.t("keys-text")) }
+        p { (user.t("keys-text")) @if user.can(TokensRead) { " " a href=(user.link(try_key::PATH)) { (user.t("try-key")) } } }
         @if keys.is_empty() { (empty(&user.t("keys-none"), &user.t("keys-none-text"), None)) } @else { (rows(user, application, &keys)) }
         (components::unused_hint(user, keys.iter().any(|key| key.unused)))
         @if active == 1 { div.hint { p { (user.t("keys-one-left")) } } }

@@ -10,6 +10,7 @@ use super::components::{self, DangerousAction, badge, clip, danger_zone, empty, 
 use super::page::{NavItem, user_page};
 use super::page_error::PageError;
 use super::session_extractor::CurrentUser;
+use super::try_key;
 use super::usage;
 use crate::manage::actor::{AuditRead, TokensRead, TokensRevoke};
 use crate::manage::usage::Subject;
@@ -87,7 +88,7 @@ fn tokens_section(user: &CurrentUser, tokens: &[token::TokenView]) -> Markup {
         .collect();
     html! {
         section aria-labelledby="tokens" {
-            h2 #tokens { (user.t("tokens")) }
+            div.head { h2 #tokens { (user.t("tokens")) } div.buttons { a.button.small href=(user.link(try_key::PATH)) { (user.t("try-key")) } } }
             @if !user.server.settings.token_records.is_on() { p { (user.t("tokens-off")) } }
             @else if rows.is_empty() { (empty(&user.t("tokens-none"), &user.t("tokens-none-text"), None)) }
             @else {

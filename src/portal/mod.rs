@@ -55,6 +55,7 @@ mod signing_keys;
 mod status;
 mod trust_rule_form;
 mod trust_rules;
+mod try_key;
 mod usage;
 mod user_agent;
 
@@ -233,6 +234,7 @@ fn pages(config: &mut web::ServiceConfig) {
             [get(secrets::confirm_delete), post(secrets::delete)],
         ))
         .service(at("/api-keys", [get(api_keys::choose)]))
+        .service(at("/try", [get(try_key::show), post(try_key::try_out)]))
         .service(at(
             "/applications/{id}/keys",
             [get(api_keys::list), post(api_keys::create)],

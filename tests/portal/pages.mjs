@@ -174,6 +174,13 @@ async function developing(language) {
   for (const path of ['', '/credentials', '/access', '/quick-start']) await go(`${own}${path}`)
 
   await go('/api-keys')
+  await go('/try')
+  await unchecked(page)
+  await send(page)
+  await see('test a key, wrong')
+  await fill(page, { credential: 'kwk_nothing', resource_server: input.resource.identifier, client_ip: '203.0.113.7' })
+  await send(page)
+  await see('test a key, unknown')
   await go(`${own}/keys`)
   await fill(page, { name: '' })
   await unchecked(page)

@@ -47,6 +47,8 @@ pub enum Recording<'a> {
     UseBy(&'a RequestContext),
     /// As a use by somebody unknown.
     UseBySomebody,
+    /// Not at all.
+    None,
 }
 
 impl<'a> Presentation<'a> {
@@ -56,6 +58,16 @@ impl<'a> Presentation<'a> {
             client_ip: Some(context.client_ip),
             possession,
             recording: Recording::UseBy(context),
+        }
+    }
+
+    /// A token or API key that somebody tries out, as if it came from this address. That is no use of
+    /// it.
+    pub const fn tried_out(client_ip: Option<ClientIp>, possession: Possession<'a>) -> Self {
+        Presentation {
+            client_ip,
+            possession,
+            recording: Recording::None,
         }
     }
 
@@ -291,6 +303,7 @@ pub async fn resolve_api_key(
     let sender = match presentation.recording {
         Recording::UseBy(context) => Some(context),
         Recording::UseBySomebody => None,
+        Recording::None => return Ok(active),
     };
     let key_id = &active.api_key.id;
     server.usage.record_key_use(key_id, sender, now);
