@@ -189,7 +189,9 @@ impl Jobs {
         {
             tracing::warn!("background jobs are still running");
         }
-        match flush_usage(self.server.clone()).await {
+        let server = &self.server;
+        let written = server.usage.write(&server.store, Timestamp::now()).await;
+        match written.map_err(Error::from) {
             // If the database does not answer, the node must not wait for it twice before it stops.
             Err(error) => {
                 tracing::warn!(error = error.reason(), "cannot write the usage counters");
@@ -211,9 +213,12 @@ impl Jobs {
     }
 }
 
-/// Writes what is collected in memory: counters, the last use of API keys, failed authentications.
+/// Writes what is collected in memory: counters, the use of credentials, failed authentications.
 async fn flush_usage(server: Arc<AuthorizationServer>) -> Result<(), Error> {
-    server.usage.write(&server.store, Timestamp::now()).await?;
+    server
+        .usage
+        .write_due(&server.store, Timestamp::now())
+        .await?;
     Ok(())
 }
 

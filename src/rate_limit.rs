@@ -1,5 +1,6 @@
 //! Rate limits: of failed authentications by client and network, of failed password and code
-//! attempts by user, browser and network, and of open registrations by network.
+//! attempts by user, browser and network, of open registrations by network, and of credentials that
+//! are tried out by actor.
 //!
 //! Each limit is a GCRA: a burst, then one every interval. What is kept for a key is its
 //! theoretical arrival time (TAT): the instant at which everything counted so far has expired.
@@ -54,6 +55,8 @@ enum Kind {
     Network48,
     /// Open registrations of one IPv4 address or /64 network.
     Registrations,
+    /// Credentials that one actor tries out.
+    Trials,
     /// Attempts for a user that does not exist, from one network.
     UnknownUser,
     /// Attempts for a user that does not exist, from all networks.
@@ -61,7 +64,7 @@ enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 9] = [
+    const ALL: [Kind; 10] = [
         Kind::Client,
         Kind::ApiKeys,
         Kind::Refusals,
@@ -69,6 +72,7 @@ impl Kind {
         Kind::Network56,
         Kind::Network48,
         Kind::Registrations,
+        Kind::Trials,
         Kind::UnknownUser,
         Kind::UnknownUserAnywhere,
     ];
@@ -81,6 +85,7 @@ impl Kind {
             Kind::Network56 => limit(300, 200),
             Kind::Network48 => limit(1000, 50),
             Kind::Registrations => limit(20, 60_000),
+            Kind::Trials => limit(30, 6_000),
             // The same limits as for users that exist: a difference would reveal which do.
             Kind::UnknownUser => UserKey::Network(ClientIp::Unknown).limit(),
             Kind::UnknownUserAnywhere => UserKey::Anywhere.limit(),
@@ -227,6 +232,12 @@ impl RateLimiter {
     /// Counts an open registration. Returns how long to wait if the network is over its limit.
     pub fn registered(&self, client_ip: ClientIp) -> Option<Duration> {
         self.count(Kind::Registrations, to_prefix(client_ip, 64))
+    }
+
+    /// Counts a credential that an actor tries out. Returns how long to wait if the actor is over the
+    /// limit.
+    pub fn tried(&self, actor: &str) -> Option<Duration> {
+        self.count(Kind::Trials, actor)
     }
 
     fn count(&self, kind: Kind, key: impl std::hash::Hash) -> Option<Duration> {

@@ -1,5 +1,5 @@
-//! The context of one request: client IP and certificate, time, request id and place in a
-//! distributed trace.
+//! The context of one request: client IP and certificate, user agent, time, request id and place in
+//! a distributed trace.
 
 use std::fmt;
 
@@ -18,12 +18,65 @@ pub struct RequestContext {
     pub client_ip: ClientIp,
     /// The client certificate, of the connection or by a trusted proxy.
     pub client_certificate: ClientCertificate,
+    /// What the `User-Agent` header says.
+    pub user_agent: UserAgent,
     /// When the head of the request was received: the one `now` of everything that the request does.
     pub received_at: Timestamp,
     /// The request id.
     pub request_id: RequestId,
     /// The trace and the span of the request.
     pub trace: TraceContext,
+}
+
+/// The beginning of a `User-Agent` header. It is kept without an allocation, since most requests need
+/// it only for a comparison.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct UserAgent {
+    length: u8,
+    bytes: [u8; UserAgent::MAX_LENGTH],
+}
+
+impl UserAgent {
+    /// The bytes of the header that are kept.
+    const MAX_LENGTH: usize = 120;
+
+    /// The user agent of a request without the header.
+    pub const NONE: UserAgent = UserAgent {
+        length: 0,
+        bytes: [0; UserAgent::MAX_LENGTH],
+    };
+
+    /// The user agent of a request with this header.
+    pub fn new(header: &[u8]) -> Self {
+        let mut user_agent = UserAgent::NONE;
+        let kept = header.len().min(UserAgent::MAX_LENGTH);
+        user_agent.bytes[..kept].copy_from_slice(&header[..kept]);
+        user_agent.length = u8::try_from(kept).unwrap_or(0);
+        user_agent
+    }
+}
+
+/// The text, in which a question mark stands for each byte that is not printable ASCII.
+impl fmt::Display for UserAgent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.bytes.iter().take(self.length.into());
+        let printable = |byte: u8| matches!(byte, b' '..=b'~');
+        bytes
+            .map(|byte| {
+                if printable(*byte) {
+                    char::from(*byte)
+                } else {
+                    '?'
+                }
+            })
+            .try_for_each(|c| fmt::Write::write_char(f, c))
+    }
+}
+
+impl fmt::Debug for UserAgent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.to_string())
+    }
 }
 
 /// The id of a request: a UUIDv7. It is the `X-Request-Id` of the response, and stands in the access
@@ -60,6 +113,22 @@ impl fmt::Display for RequestId {
 mod tests {
     use super::*;
     use crate::trace_context::digits;
+
+    #[test]
+    fn a_user_agent_is_cut_off_and_printable() {
+        let long = "x".repeat(500);
+        let kept = "x".repeat(UserAgent::MAX_LENGTH);
+        for (header, text) in [
+            (&b""[..], ""),
+            (b"curl/8.5.0", "curl/8.5.0"),
+            (b"a\tb\xff\x1b[0m", "a?b??[0m"),
+            (long.as_bytes(), &kept),
+        ] {
+            assert_eq!(UserAgent::new(header).to_string(), text);
+        }
+        assert_eq!(UserAgent::new(b""), UserAgent::NONE);
+        assert_ne!(UserAgent::new(b"a"), UserAgent::new(b"b"));
+    }
 
     #[test]
     fn a_request_id_is_a_version_7_uuid_of_its_time() {

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::support::portal::Browser;
-use crate::support::{Backend, World, each_case, within};
+use crate::support::{Backend, World, each_case, eventually, within};
 
 const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -110,6 +110,17 @@ on_both! {
         within(SECOND, "the end of the old ones", || (node.token_reply(&second, &[]).status == 401).then_some(()));
         assert_eq!((node.token_reply(&client, &[]).status, node.token_reply(&third, &[]).status), (401, 200));
         assert!(world.refused(&["secret", "rotate", "nobody"]).contains("no client nobody"));
+
+        let used = |id: &str| world.cli(&["secret", "list", &client.id]).as_array().unwrap().iter().find(|secret| secret["id"] == id).cloned();
+        let id = third.secret.split('_').nth(1).unwrap();
+        let found = eventually("the last use", || used(id).filter(|secret| !secret["last_used_at"].is_null()));
+        assert!(found["name"].is_null());
+        let named = world.cli(&["secret", "update", &client.id, id, "--name", "Production"]);
+        assert_eq!((&named["name"], &named["last_used_at"]), (&json!("Production"), &found["last_used_at"]));
+        assert!(world.cli(&["secret", "update", &client.id, id, "--no-name"])["name"].is_null());
+        assert!(world.refused(&["secret", "update", &client.id, "gone", "--name", "x"]).contains("no secret gone"));
+        let made = world.cli(&["secret", "create", &client.id, "--name", "Nightly import"]);
+        assert_eq!((&made["name"], &made["last_used_at"]), (&json!("Nightly import"), &serde_json::Value::Null));
     }
 
     fn resource_servers_are_created_and_deleted(world: World) {
@@ -257,6 +268,7 @@ fn each_command_of_the_contract_exists() {
             "client delete",
             "secret create",
             "secret list",
+            "secret update",
             "secret rotate",
             "secret delete",
             "key create",

@@ -131,6 +131,7 @@ fn every_message_used_in_the_code_exists() {
         "issuer",
         "jwt",
         "certificate",
+        "credential",
         "platform",
     ] {
         asked.remove(field);

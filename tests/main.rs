@@ -25,6 +25,7 @@ mod client_ip;
 mod clocks;
 mod command_line;
 mod connections;
+mod credential_use;
 mod database_away;
 mod demo;
 mod discovery;

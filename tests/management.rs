@@ -153,6 +153,7 @@ impl<'a> Api<'a> {
         let secret = self.create(&path, json!({"expires_in": 3600}));
         assert!(text(&secret, "client_secret").starts_with("kws_"));
         assert_eq!(self.get(&path)["items"].as_array().unwrap().len(), 2);
+        self.secrets_have_names(&format!("{path}/{}", text(&secret, "id")));
         self.delete(&format!("{path}/{}", text(&secret, "id")));
 
         let rotate = |grace: Value| Client {
@@ -174,6 +175,36 @@ impl<'a> Api<'a> {
         assert_eq!((status(&second), status(newest)), (401, 200));
         let kept = self.get(&path)["items"].as_array().unwrap().len();
         assert_eq!(kept, 1, "without a grace period the old ones are deleted");
+    }
+
+    fn secrets_have_names(&self, path: &str) {
+        let change = |body: Value| self.call("PATCH", path, &body);
+        let changed = |body: Value| change(body).json();
+        assert!(changed(json!({}))["name"].is_null());
+        assert_eq!(changed(json!({"name": "Production"}))["name"], "Production");
+        each_case(
+            [
+                json!({"name": ""}),
+                json!({"name": " x"}),
+                json!({"name": "x".repeat(101)}),
+                json!({"name": "a\u{202e}b"}),
+                json!({"expires_in": 60}),
+            ],
+            |body| assert_eq!(change(body.clone()).status, 400, "{body}"),
+        );
+        let same = changed(json!({}));
+        assert_eq!(same["name"], "Production");
+        assert!(same["last_used_at"].is_null() && same["client_secret"].is_null());
+        assert!(changed(json!({"name": null}))["name"].is_null());
+        let list = path.rsplit_once('/').unwrap().0;
+        problem(
+            &self.call("PATCH", &format!("{list}/gone"), &json!({})),
+            404,
+            None,
+        );
+        let named = self.create(list, json!({"name": "Staging"}));
+        assert_eq!(named["name"], "Staging");
+        self.delete(&format!("{list}/{}", text(&named, "id")));
     }
 
     fn keys_are_created_and_rotated(&self) {

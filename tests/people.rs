@@ -672,7 +672,7 @@ on_both! {
         // Forms for what the role may not do are refused.
         let form = [("name", "x"), ("email", "x@one.example"), ("role", "viewer"), ("grace", "0s"), ("identifier", "urn:x"), ("uses", "1"), ("required", "on")];
         let of_clients = ["/portal/applications".to_owned()].into_iter().chain(
-            ["/edit", "/disable", "/enable", "/delete", "/revoke-tokens", "/secrets", "/secrets/rotate", "/secrets/x/delete", "/keys"]
+            ["/edit", "/disable", "/enable", "/delete", "/revoke-tokens", "/secrets", "/secrets/rotate", "/secrets/x/edit", "/secrets/x/delete", "/keys"]
                 .map(|below| format!("{application}{below}")),
         );
         let of_keys = ["rotate", "revoke"].map(|what| format!("{application}/keys/{key}/{what}"));

@@ -147,7 +147,7 @@ pub fn pages() -> Vec<String> {
         .map(|route| route.split('"').nth(1).unwrap().to_owned());
     // An export is a file.
     pages
-        .filter(|path| !matches!(path.as_str(), "" | "/" | "/audit/export"))
+        .filter(|path| !matches!(path.as_str(), "" | "/") && !path.ends_with("/export"))
         .collect()
 }
 

@@ -159,6 +159,11 @@ const OPERATIONS: &[(&str, Needs, &str)] = &[
         "{}",
     ),
     (
+        "PATCH /api/v1/clients/{client_id}/secrets/{id}",
+        Right("keyward:keys:write"),
+        r#"{"name": "x"}"#,
+    ),
+    (
         "DELETE /api/v1/clients/{client_id}/secrets/{id}",
         Right("keyward:keys:write"),
         "",
@@ -290,6 +295,11 @@ const OPERATIONS: &[(&str, Needs, &str)] = &[
         r#"{"token": "x"}"#,
     ),
     ("GET /api/v1/traffic", Right("keyward:tokens:read"), ""),
+    (
+        "GET /api/v1/clients/{client_id}/usage",
+        Right("keyward:tokens:read"),
+        "",
+    ),
     ("GET /api/v1/audit/export", Right("keyward:audit:read"), ""),
     ("GET /api/v1/status", Operator("keyward:status:read"), ""),
     ("GET /api/v1/audit", Right("keyward:audit:read"), ""),
@@ -694,16 +704,47 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
         Some("keyward:keys:write"),
     ),
     (
+        "/applications/{id}/secrets/{secret}",
+        "get",
+        Some("keyward:keys:read"),
+    ),
+    (
+        "/applications/{id}/secrets/{secret}/export",
+        "get",
+        Some("keyward:tokens:read"),
+    ),
+    (
+        "/applications/{id}/secrets/{secret}/edit",
+        "get post",
+        Some("keyward:keys:write"),
+    ),
+    (
         "/applications/{id}/secrets/{secret}/delete",
         "get post",
         Some("keyward:keys:write"),
     ),
     ("/api-keys", "get", Some("keyward:keys:read")),
+    ("/try", "get post", Some("keyward:tokens:read")),
     ("/applications/{id}/keys", "get", Some("keyward:keys:read")),
     (
         "/applications/{id}/keys",
         "post",
         Some("keyward:keys:write"),
+    ),
+    (
+        "/applications/{id}/keys/{key}",
+        "get",
+        Some("keyward:keys:read"),
+    ),
+    (
+        "/applications/{id}/keys/{key}/export",
+        "get",
+        Some("keyward:tokens:read"),
+    ),
+    (
+        "/applications/{id}/usage/export",
+        "get",
+        Some("keyward:tokens:read"),
     ),
     (
         "/applications/{id}/keys/{key}/edit",

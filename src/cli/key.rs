@@ -6,7 +6,7 @@ use clap::{ArgAction, Subcommand};
 use serde_json::json;
 
 use super::confirmation::Confirmation;
-use super::output::{Output, when};
+use super::output::{Output, unused, when};
 use super::{Context, Lifetime, parse_lifetime};
 use crate::clock::parse_duration;
 use crate::credential::Credential;
@@ -137,6 +137,7 @@ impl Key {
                         key.created_at.to_string(),
                         when(key.last_used_at),
                         when(key.expires_at),
+                        unused(key.unused),
                     ]
                 });
                 Ok(Output::table(
@@ -149,6 +150,7 @@ impl Key {
                         "CREATED",
                         "LAST USED",
                         "EXPIRES",
+                        "HINT",
                     ],
                     rows,
                 ))

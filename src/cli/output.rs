@@ -226,6 +226,11 @@ pub fn when(instant: Option<crate::clock::Timestamp>) -> String {
     instant.map_or_else(|| "-".to_owned(), |instant| instant.to_string())
 }
 
+/// The hint about a credential that was not used for 90 days.
+pub fn unused(is_unused: bool) -> String {
+    if is_unused { "unused for 90 days" } else { "-" }.to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

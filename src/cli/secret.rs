@@ -6,24 +6,42 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::confirmation::Confirmation;
-use super::output::{Output, when};
+use super::output::{Output, unused, when};
 use super::{Context, Lifetime};
 use crate::clock::parse_duration;
 use crate::credential::Credential;
 use crate::error::Error;
 use crate::manage::actor::{KeysRead, KeysWrite};
-use crate::manage::secret::{self, ClientSecret};
+use crate::manage::secret::{self, NewSecret, SecretView};
 
 #[derive(Subcommand)]
 pub enum Secret {
     /// Create a secret; existing secrets stay valid
     Create {
         client_id: String,
+
+        /// Display name
+        #[arg(long)]
+        name: Option<String>,
+
         #[command(flatten)]
         expires_in: Lifetime,
     },
     /// List the secrets of a client
     List { client_id: String },
+    /// Rename a secret
+    Update {
+        client_id: String,
+        secret_id: String,
+
+        /// Display name
+        #[arg(long, required_unless_present = "no_name")]
+        name: Option<String>,
+
+        /// Remove the display name
+        #[arg(long, conflicts_with = "name")]
+        no_name: bool,
+    },
     /// Create a secret that replaces all others
     Rotate {
         client_id: String,
@@ -49,38 +67,49 @@ impl Secret {
         match self {
             Secret::Create {
                 client_id,
+                name,
                 expires_in,
             } => {
-                let (secret, row) = secret::create(
-                    &store,
-                    operator.may(KeysWrite)?,
-                    &client_id,
-                    expires_in.duration,
-                )
-                .await?;
-                Ok(created(&secret, &row))
+                let new = NewSecret {
+                    name,
+                    lifetime: expires_in.duration,
+                };
+                let (secret, view) =
+                    secret::create(&store, operator.may(KeysWrite)?, &client_id, new).await?;
+                Ok(created(&secret, &view))
+            }
+            Secret::Update {
+                client_id,
+                secret_id,
+                name,
+                no_name: _,
+            } => {
+                let permit = operator.may(KeysWrite)?;
+                let name = Some(name);
+                let view = secret::update(&store, permit, &client_id, &secret_id, name).await?;
+                let words = format!("Updated the secret {}", view.id);
+                Ok(Output::new(&json!(view), words))
             }
             Secret::Rotate { client_id, grace } => {
-                let (secret, row) =
+                let (secret, view) =
                     secret::rotate(&store, operator.may(KeysWrite)?, &client_id, grace).await?;
-                Ok(created(&secret, &row))
+                Ok(created(&secret, &view))
             }
             Secret::List { client_id } => {
                 let secrets = secret::list(&store, operator.may(KeysRead)?, &client_id).await?;
-                let documents: Vec<_> = secrets
-                    .iter()
-                    .map(|secret| json!({"id": secret.id, "created_at": secret.created_at, "expires_at": secret.expires_at}))
-                    .collect();
                 let rows = secrets.iter().map(|secret| {
                     [
                         secret.id.clone(),
+                        secret.name.clone().unwrap_or_default(),
                         secret.created_at.to_string(),
+                        when(secret.last_used_at),
                         when(secret.expires_at),
+                        unused(secret.unused),
                     ]
                 });
                 Ok(Output::table(
-                    &documents,
-                    ["ID", "CREATED", "EXPIRES"],
+                    &secrets,
+                    ["ID", "NAME", "CREATED", "LAST USED", "EXPIRES", "HINT"],
                     rows,
                 ))
             }
@@ -97,16 +126,14 @@ impl Secret {
     }
 }
 
-fn created(secret: &Credential, row: &ClientSecret) -> Output {
-    let document = json!({
-        "id": row.id, "client_id": row.client_id, "client_secret": secret.expose(),
-        "created_at": row.created_at, "expires_at": row.expires_at,
-    });
+fn created(secret: &Credential, view: &SecretView) -> Output {
+    let mut document = json!(view);
+    document["client_secret"] = json!(secret.expose());
     Output::new(
         &document,
         format!(
             "Created the secret {}. It is shown only once:\n  {}",
-            row.id,
+            view.id,
             secret.expose()
         ),
     )

@@ -132,9 +132,14 @@ refusals! {
     profile_auth_method(profile: &str, method: &str) = InvalidRequest, "The security profile {profile} does not allow the authentication method {method}";
 
     // Client secrets and initial access tokens.
+    secret_unknown() = NotFound, "The client secret does not exist";
     secret_limit(limit: usize) = Conflict, "A client can have at most {limit} active secrets; delete one first";
     secret_not_used(method: &str) = InvalidRequest, "The client authenticates by {method}, without a secret";
     uses_required() = InvalidRequest, "The number of uses must be at least one";
+
+    // Credentials that are tried out.
+    credential_required() = InvalidRequest, "Give a token or an API key";
+    client_ip_invalid() = InvalidRequest, "This is not an IP address";
 
     // API keys.
     api_key_unknown() = NotFound, "The API key does not exist";

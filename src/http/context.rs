@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue, X_FORWARDED_FOR};
+use actix_web::http::header::{
+    FORWARDED, HeaderMap, HeaderName, HeaderValue, USER_AGENT, X_FORWARDED_FOR,
+};
 use actix_web::{HttpMessage, HttpRequest};
 
 use crate::client_certificate::{CertificateHeader, ClientCertificate, ForwardedCertificate};
@@ -12,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::config::Settings;
 use crate::credential::random_bytes;
 use crate::oauth::AuthorizationServer;
-use crate::request_context::{RequestContext, RequestId};
+use crate::request_context::{RequestContext, RequestId, UserAgent};
 use crate::trace_context::TraceContext;
 
 const CLIENT_CERT_CHAIN: HeaderName = HeaderName::from_static("client-cert-chain");
@@ -43,6 +45,7 @@ fn new(settings: &Settings, request: &HttpRequest, received_at: Timestamp) -> Re
     RequestContext {
         client_ip: client_ip(request, settings),
         client_certificate: client_certificate(request, settings),
+        user_agent: user_agent(request.headers()),
         received_at,
         request_id,
         trace: TraceContext::new(
@@ -52,6 +55,12 @@ fn new(settings: &Settings, request: &HttpRequest, received_at: Timestamp) -> Re
         )
         .sampled_by(settings.sampler()),
     }
+}
+
+fn user_agent(headers: &HeaderMap) -> UserAgent {
+    headers
+        .get(USER_AGENT)
+        .map_or(UserAgent::NONE, |header| UserAgent::new(header.as_bytes()))
 }
 
 /// The `traceparent` header. A header that is given twice is not valid, and is treated as if there

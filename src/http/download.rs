@@ -13,6 +13,7 @@ use tokio::sync::mpsc::{self, Receiver};
 use super::operation::HandlerResult;
 use crate::error::Error;
 use crate::manage::audit::Export;
+use crate::manage::usage::Usage;
 use crate::net::connections::Activity;
 
 /// An export of the audit log as a file. Its first part is read before the response begins, so that an
@@ -32,6 +33,19 @@ pub async fn audit(request: &HttpRequest, mut export: Export) -> HandlerResult {
         parts: produce(first, export),
         activity: request.conn_data::<Arc<Activity>>().cloned(),
     }))
+}
+
+/// The usage of a client, an API key or a secret as a CSV file.
+pub fn usage(usage: &Usage) -> HttpResponse {
+    let file = format!(
+        "attachment; filename=\"usage-by-{}.csv\"",
+        usage.by.as_str()
+    );
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/csv; charset=utf-8"))
+        .insert_header((CONTENT_DISPOSITION, file))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .body(usage.to_csv())
 }
 
 /// Reads the parts of an export in a task, each while the one before it is sent.

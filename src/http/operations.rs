@@ -3,7 +3,7 @@
 
 use super::management::{
     Changed, Created, Page, Paging, Rotation, accounts, audit, clients, keys, registration_tokens,
-    resources, secrets, signing_keys, status, tokens, traffic, trust_rules, users,
+    resources, secrets, signing_keys, status, tokens, traffic, trust_rules, usage, users,
 };
 use super::oauth::SIGNED_INTROSPECTION;
 use super::operation::Operation as Op;
@@ -14,18 +14,19 @@ use crate::manage::client::ClientView;
 use crate::manage::registration_token::RegistrationTokenView;
 use crate::manage::resource_server::ResourceServerView;
 use crate::manage::rights::Right;
+use crate::manage::secret::SecretView;
 use crate::manage::signing_key::SigningKeyView;
 use crate::manage::status::Status;
 use crate::manage::token::{Inspection, TokenView};
 use crate::manage::traffic::Traffic;
 use crate::manage::trust_rule::{TrustRuleView, TrustTest};
+use crate::manage::usage::Usage;
 use crate::manage::user::UserView;
 use crate::oauth::introspection::Introspection;
 use crate::oauth::issuance::TokenResponse;
 use crate::oauth::server_metadata::ServerMetadata;
 use crate::oauth::usage::TimedRoute;
 use crate::store::audit::AuditEntry;
-use secrets::SecretView;
 
 /// All operations, in the order of `/openapi.json`.
 pub fn operations() -> Vec<Op> {
@@ -462,6 +463,15 @@ fn management_of_credentials() -> Vec<Op> {
         )
         .requires(Right::KeysWrite)
         .errors(&[409]),
+        Op::patch(
+            "/api/v1/clients/{client_id}/secrets/{id}",
+            "updateSecret",
+            "Update a client secret",
+            secrets::update,
+        )
+        .json::<secrets::UpdateSecret>()
+        .returns::<SecretView>(200, "The secret, without its value")
+        .requires(Right::KeysWrite),
         Op::delete(
             "/api/v1/clients/{client_id}/secrets/{id}",
             "deleteSecret",
@@ -750,6 +760,16 @@ fn management_of_tokens() -> Vec<Op> {
             traffic::overview,
         )
         .returns::<Traffic>(200, "Statistics of all nodes, delayed by a few seconds")
+        .requires(Right::TokensRead),
+        Op::get(
+            "/api/v1/clients/{client_id}/usage",
+            "showUsage",
+            "Show how often and from where a client, an API key or a secret was used",
+            usage::show,
+        )
+        .query::<usage::UsageQuery>()
+        .returns::<Usage>(200, "The usage on all nodes, delayed by a few seconds")
+        .returns_as::<String>(200, "The points as CSV", "text/csv")
         .requires(Right::TokensRead),
     ]
 }

@@ -7,7 +7,7 @@ use super::dpop;
 use super::extract::ApiRequest;
 use super::operation::HandlerResult;
 use crate::error::{Code, Error};
-use crate::oauth::forward_auth::{self, ForwardAuthRequest};
+use crate::oauth::forward_auth::{self, ForwardAuthRequest, RequiredAccess};
 use crate::oauth::grant::parse_scope;
 use crate::scope::Scope;
 
@@ -17,14 +17,13 @@ const MAX_SCOPE_HEADER: usize = 2048;
 
 /// `/verify`, by any method: proxies use the method of the request that they ask about.
 pub(super) async fn verify(api: ApiRequest) -> HandlerResult {
-    let RequiredAccess { scope, audiences } = RequiredAccess::parse(api.head.query_string())?;
+    let required = required_access(api.head.query_string())?;
     let request = ForwardAuthRequest {
         // Proxies expect 401 and 403: a header that is unreadable authenticates nobody.
         authorization: api.authorization().unwrap_or_default().map(str::to_owned),
         dpop: dpop::header(&api.head),
         original: dpop::original_request(&api),
-        scope,
-        audiences,
+        required,
         context: api.context.clone(),
     };
     let identity = forward_auth::authenticate(&api.server, &request).await?;
@@ -35,7 +34,7 @@ pub(super) async fn verify(api: ApiRequest) -> HandlerResult {
         .insert_header(("X-Keyward-Client-Id", identity.client_id))
         .insert_header(("X-Keyward-Account", identity.account))
         .insert_header(("X-Keyward-Token-Id", identity.token_id));
-    let (scope, truncation) = scope_headers(&identity.scope, &request.scope);
+    let (scope, truncation) = scope_headers(&identity.scope, &request.required.scope);
     if truncation == Truncation::Narrowed {
         builder.insert_header(("X-Keyward-Scope-Truncated", "true"));
     }
@@ -65,38 +64,30 @@ fn scope_headers<'a>(granted: &'a Scope, required: &'a Scope) -> (Option<&'a str
     }
 }
 
-/// What the proxy requires of the credential.
-struct RequiredAccess {
-    scope: Scope,
-    /// One of these is enough.
-    audiences: Vec<String>,
-}
-
-impl RequiredAccess {
-    /// Reads the query. Parameters that are unknown or empty are refused: neither a typing error nor
-    /// a variable of the proxy that is not set must let everything pass.
-    fn parse(query: &str) -> Result<Self, Error> {
-        let mut scopes: Vec<String> = Vec::new();
-        let mut audiences = Vec::new();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
-            let values = match name.as_str() {
-                "scope" => &mut scopes,
-                "audience" => &mut audiences,
-                _ => return Err(unknown_parameter(&name)),
-            };
-            if value.trim().is_empty() {
-                return Err(Error::new(
-                    Code::InvalidRequest,
-                    format!("The parameter {name} is empty; leave it out to allow any {name}"),
-                ));
-            }
-            values.push(value);
+/// What the proxy requires of the credential, by the query. Parameters that are unknown or empty are
+/// refused: neither a typing error nor a variable of the proxy that is not set must let everything
+/// pass.
+fn required_access(query: &str) -> Result<RequiredAccess, Error> {
+    let mut scopes: Vec<String> = Vec::new();
+    let mut audiences = Vec::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
+        let values = match name.as_str() {
+            "scope" => &mut scopes,
+            "audience" => &mut audiences,
+            _ => return Err(unknown_parameter(&name)),
+        };
+        if value.trim().is_empty() {
+            return Err(Error::new(
+                Code::InvalidRequest,
+                format!("The parameter {name} is empty; leave it out to allow any {name}"),
+            ));
         }
-        Ok(RequiredAccess {
-            scope: parse_scope(&scopes.join(" "))?,
-            audiences,
-        })
+        values.push(value);
     }
+    Ok(RequiredAccess {
+        scope: parse_scope(&scopes.join(" "))?,
+        audiences,
+    })
 }
 
 fn unknown_parameter(name: &str) -> Error {
@@ -123,7 +114,7 @@ mod tests {
                 &["https://x", "y"],
             ),
         ] {
-            let required = RequiredAccess::parse(query).unwrap();
+            let required = required_access(query).unwrap();
             assert_eq!(required.scope.as_str(), scope, "{query}");
             assert_eq!(required.audiences, audiences, "{query}");
         }
@@ -135,7 +126,7 @@ mod tests {
             "x",
             "scope=a&b=c",
         ] {
-            let error = RequiredAccess::parse(query).err().map(|error| error.code());
+            let error = required_access(query).err().map(|error| error.code());
             assert_eq!(error, Some(Code::InvalidRequest), "{query}");
         }
     }

@@ -9,9 +9,10 @@ use crate::clock::Timestamp;
 use crate::clock::watch::MAX_CLOCK_ERROR;
 use crate::error::Error;
 use crate::oauth::AuthorizationServer;
+use crate::store::credential_use::Bucket;
 use crate::store::{
-    Database, StoreError, api_key, audit, changes, counters, idempotency, invitation, session,
-    token, used_jti,
+    Database, StoreError, api_key, audit, changes, counters, credential_use, idempotency,
+    invitation, session, token, used_jti,
 };
 
 /// The most rows of each table in one transaction.
@@ -28,6 +29,10 @@ const EXPIRED_API_KEY_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How long counters are kept: the day that is shown, and the hour that has begun.
 const COUNTER_RETENTION: Duration = Duration::from_secs(25 * 3600);
+
+/// How long the usage by the day and the origins of requests are kept: the days that are shown, and the
+/// one that has begun.
+const DAY_RETENTION: Duration = Duration::from_secs(91 * 24 * 3600);
 
 /// Deletes until nothing that has expired is left. Does nothing while the clocks disagree.
 pub(super) async fn run(server: Arc<AuthorizationServer>) -> Result<(), Error> {
@@ -58,6 +63,7 @@ struct Cutoffs {
     irrevocable: Timestamp,
     api_keys: Timestamp,
     counters: Timestamp,
+    days: Timestamp,
     audit: Timestamp,
     changes: Timestamp,
 }
@@ -71,6 +77,7 @@ impl Cutoffs {
             irrevocable: now.min(passed.recorded).saturating_sub(MAX_CLOCK_ERROR),
             api_keys: now.saturating_sub(EXPIRED_API_KEY_RETENTION),
             counters: now.saturating_sub(COUNTER_RETENTION),
+            days: now.saturating_sub(DAY_RETENTION),
             audit: now.saturating_sub(audit_retention),
             changes: now.saturating_sub(cache::CHANGES_RETENTION),
         }
@@ -88,6 +95,9 @@ fn purge_batch(database: &mut Database, cutoffs: &Cutoffs) -> Result<usize, Stor
         session::purge(database, cutoffs.expired, BATCH)?,
         invitation::purge(database, cutoffs.expired, BATCH)?,
         counters::purge(database, cutoffs.counters, BATCH)?,
+        credential_use::purge(database, Bucket::Hour, cutoffs.counters, BATCH)?,
+        credential_use::purge(database, Bucket::Day, cutoffs.days, BATCH)?,
+        credential_use::purge_origins(database, cutoffs.days, BATCH)?,
         audit::purge(database, cutoffs.audit, cutoffs.now, BATCH)?,
         changes::purge(database, cutoffs.changes, BATCH)?,
     ]

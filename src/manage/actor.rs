@@ -325,13 +325,14 @@ mod tests {
     use super::*;
     use crate::client_certificate::ClientCertificate;
     use crate::client_ip::ClientIp;
-    use crate::request_context::RequestId;
+    use crate::request_context::{RequestId, UserAgent};
     use crate::trace_context::TraceContext;
 
     fn context() -> RequestContext {
         RequestContext {
             client_ip: ClientIp::Unknown,
             client_certificate: ClientCertificate::NONE,
+            user_agent: UserAgent::NONE,
             received_at: Timestamp::from_seconds(1_800_000_000),
             request_id: RequestId::new(Timestamp::EPOCH, &[0; 10]),
             trace: TraceContext::new(None, 5, 9),

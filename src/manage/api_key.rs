@@ -60,13 +60,16 @@ pub struct ApiKeyView {
     pub created_at: Timestamp,
     pub last_used_at: Option<Timestamp>,
     pub expires_at: Option<Timestamp>,
+    /// Whether the key is active and was not used for 90 days.
+    pub unused: bool,
     #[serde(skip)]
     pub replaced_by: Option<String>,
 }
 
-impl From<ApiKey> for ApiKeyView {
-    fn from(key: ApiKey) -> Self {
+impl ApiKeyView {
+    pub(super) fn new(key: ApiKey, now: Timestamp) -> Self {
         ApiKeyView {
+            unused: key.is_unused(now),
             id: key.id,
             client_id: key.client_id,
             name: key.name,
@@ -142,7 +145,7 @@ pub async fn create(
                 Some(&client.account_id),
                 &row.id,
             )?;
-            Ok((key, row.into()))
+            Ok((key, ApiKeyView::new(row, now)))
         })
         .await
 }
@@ -185,7 +188,7 @@ pub async fn list(
             find_visible(database, &permit, &id)?;
             Ok(api_key::list(database, &id)?
                 .into_iter()
-                .map(ApiKeyView::from)
+                .map(|key| ApiKeyView::new(key, permit.now()))
                 .collect())
         })
         .await
@@ -237,7 +240,7 @@ pub async fn rotate(
                 Some(&client.account_id),
                 &id,
             )?;
-            Ok((key, row.into()))
+            Ok((key, ApiKeyView::new(row, now)))
         })
         .await
 }
@@ -311,7 +314,7 @@ pub async fn update(
                 Some(&client.account_id),
                 &id,
             )?;
-            Ok(key.into())
+            Ok(ApiKeyView::new(key, now))
         })
         .await
 }

@@ -33,8 +33,10 @@ pub mod signing_key;
 pub mod status;
 pub mod token;
 pub mod traffic;
+pub mod trial;
 pub mod trust_preset;
 pub mod trust_rule;
+pub mod usage;
 pub mod user;
 
 /// The services that operations use, for entry points that depend on management alone.

@@ -4,37 +4,85 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::actor::Permit;
-use super::not_found;
 use super::policy::{find_editable, find_visible};
 use super::rights::{KeysRead, KeysWrite};
+use super::{check_name, not_found};
 use crate::clock::Timestamp;
 use crate::credential::Credential;
 use crate::error::{Error, refusal};
 use crate::store::audit::Action;
 use crate::store::client::{Client, could_be_id};
 use crate::store::client_secret;
-pub use crate::store::client_secret::ClientSecret;
+use crate::store::client_secret::ClientSecret;
 use crate::store::{Store, Transaction};
 
 /// The maximum number of active secrets of a client.
 pub const MAX_SECRETS: usize = 20;
 
-/// Creates a secret beside the client's other secrets. It expires after `lifetime`, if there is one.
+/// A client secret as management shows it, without its value.
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+pub struct SecretView {
+    /// The id inside the secret.
+    pub id: String,
+    /// The client that it belongs to.
+    pub client_id: String,
+    /// The display name, if it has one.
+    pub name: Option<String>,
+    /// When the secret was created.
+    pub created_at: Timestamp,
+    /// When the secret last authenticated its client, to the minute.
+    pub last_used_at: Option<Timestamp>,
+    /// When the secret expires; null if it does not.
+    pub expires_at: Option<Timestamp>,
+    /// Whether the secret is active and was not used for 90 days.
+    pub unused: bool,
+}
+
+impl SecretView {
+    fn new(secret: ClientSecret, now: Timestamp) -> Self {
+        SecretView {
+            unused: secret.is_unused(now),
+            id: secret.id,
+            client_id: secret.client_id,
+            name: secret.name,
+            created_at: secret.created_at,
+            last_used_at: secret.last_used_at,
+            expires_at: secret.expires_at,
+        }
+    }
+}
+
+/// The properties of a new secret.
+#[derive(Clone, Default)]
+pub struct NewSecret {
+    /// The display name; it need not be unique.
+    pub name: Option<String>,
+    /// After how long the secret expires; never if absent.
+    pub lifetime: Option<Duration>,
+}
+
+/// Creates a secret beside the client's other secrets.
 ///
 /// # Errors
-/// `not_found` for an unknown client; `invalid_request` if the client authenticates without a secret;
-/// `conflict` if the client has [`MAX_SECRETS`].
+/// `not_found` for an unknown client; `invalid_request` for an unusable name, or if the client
+/// authenticates without a secret; `conflict` if the client has [`MAX_SECRETS`].
 pub async fn create(
     store: &Arc<Store>,
     permit: Permit<KeysWrite>,
     client_id: &str,
-    lifetime: Option<Duration>,
-) -> Result<(Credential, ClientSecret), Error> {
+    new: NewSecret,
+) -> Result<(Credential, SecretView), Error> {
     let now = permit.now();
-    let expires_at = lifetime.map(|lifetime| now.saturating_add(lifetime));
-    let (secret, row) = client_secret::generate(client_id, expires_at, now);
-    let created = row.clone();
+    if let Some(name) = &new.name {
+        check_name(name)?;
+    }
+    let expires_at = new.lifetime.map(|lifetime| now.saturating_add(lifetime));
+    let (secret, mut row) = client_secret::generate(client_id, expires_at, now);
+    row.name = new.name;
+    let created = SecretView::new(row.clone(), now);
     store
         .write(now, move |transaction| {
             let client = find_editable(transaction.database(), &permit, &row.client_id)?;
@@ -64,10 +112,10 @@ pub async fn rotate(
     permit: Permit<KeysWrite>,
     client_id: &str,
     grace: Duration,
-) -> Result<(Credential, ClientSecret), Error> {
+) -> Result<(Credential, SecretView), Error> {
     let now = permit.now();
     let (secret, row) = client_secret::generate(client_id, None, now);
-    let created = row.clone();
+    let created = SecretView::new(row.clone(), now);
     store
         .write(now, move |transaction| {
             let client = find_editable(transaction.database(), &permit, &row.client_id)?;
@@ -140,12 +188,56 @@ pub async fn list(
     store: &Arc<Store>,
     permit: Permit<KeysRead>,
     client_id: &str,
-) -> Result<Vec<ClientSecret>, Error> {
+) -> Result<Vec<SecretView>, Error> {
     let id = client_id.to_owned();
     store
         .read(move |database| {
             find_visible(database, &permit, &id)?;
-            Ok(client_secret::list(database, &id)?)
+            let secrets = client_secret::list(database, &id)?;
+            Ok(secrets
+                .into_iter()
+                .map(|secret| SecretView::new(secret, permit.now()))
+                .collect())
+        })
+        .await
+}
+
+/// Changes the name of a secret: `Some(None)` removes it, `None` leaves it as it is.
+///
+/// # Errors
+/// `not_found` for an unknown client or secret; `invalid_request` for an unusable name.
+pub async fn update(
+    store: &Arc<Store>,
+    permit: Permit<KeysWrite>,
+    client_id: &str,
+    id: &str,
+    name: Option<Option<String>>,
+) -> Result<SecretView, Error> {
+    if let Some(Some(name)) = &name {
+        check_name(name)?;
+    }
+    let client_id = client_id.to_owned();
+    let id = id.to_owned();
+    store
+        .write(permit.now(), move |transaction| {
+            let client = find_editable(transaction.database(), &permit, &client_id)?;
+            let found = if could_be_id(&id) {
+                client_secret::find(transaction.database(), &client_id, &id)?
+            } else {
+                None
+            };
+            let mut secret = found.ok_or_else(|| not_found("secret", &id))?;
+            if let Some(name) = &name {
+                client_secret::rename(transaction, &id, name.as_deref())?;
+                secret.name.clone_from(name);
+            }
+            permit.audit(
+                transaction,
+                Action::SecretUpdate,
+                Some(&client.account_id),
+                &id,
+            )?;
+            Ok(SecretView::new(secret, permit.now()))
         })
         .await
 }
@@ -191,6 +283,9 @@ mod tests {
             hash: String::new(),
             created_at: Timestamp::EPOCH,
             expires_at: (index < expired).then_some(now),
+            name: None,
+            last_used_at: None,
+            use_recorded_from: None,
         };
         (0..expired + active).map(secret).collect()
     }

@@ -134,6 +134,24 @@ async fn check_token_visible(
     }
 }
 
+/// Checks that a token or an API key is of a client that the actor can see; otherwise it counts as
+/// unknown. It may be inactive.
+///
+/// # Errors
+/// [`Rejection::Inactive`] if it is not; [`Rejection::Error`] if neither the cache nor the database can
+/// answer.
+pub(super) async fn check_visible(
+    server: &AuthorizationServer,
+    permit: &Permit<TokensRead>,
+    presented: &str,
+) -> Result<(), Rejection> {
+    check_key_visible(server, permit, presented).await?;
+    match presented::authenticate(server, presented, permit.now()).await? {
+        PresentedToken::AccessToken(claims) => check_token_visible(server, permit, &claims).await,
+        PresentedToken::ApiKey(_) => Ok(()),
+    }
+}
+
 /// Inspects an access token, its `jti`, or an API key: whether it is active, and if not, why.
 ///
 /// # Errors

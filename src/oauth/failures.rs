@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::AuthorizationServer;
 use super::reason::Reason;
-use super::usage::FailureSource;
+use super::usage::{FailureSource, Used};
 use crate::credential::redacted;
 use crate::error::{Code, Error};
 use crate::request_context::RequestContext;
@@ -20,8 +20,47 @@ pub struct FailureSubject<'a> {
     pub client_id: Option<&'a str>,
     /// The client, if it exists. The audit entry goes to its account.
     pub client: Option<&'a Client>,
-    /// The target of the audit entry: the client id, or the id of the token or API key.
-    pub target: &'a str,
+    /// The target of the audit entry.
+    pub target: FailureTarget<'a>,
+    /// The id of the client secret that was presented, if it is one of the client's.
+    pub secret_id: Option<&'a str>,
+}
+
+/// The target of an audit entry about a failure.
+#[derive(Clone, Copy, Debug)]
+pub enum FailureTarget<'a> {
+    /// A client id, which may be made up; empty if none is known.
+    Client(&'a str),
+    /// The `jti` of an access token.
+    Token(&'a str),
+    /// The id of an API key.
+    ApiKey(&'a str),
+}
+
+impl Default for FailureTarget<'_> {
+    fn default() -> Self {
+        FailureTarget::Client("")
+    }
+}
+
+impl<'a> FailureTarget<'a> {
+    fn id(self) -> &'a str {
+        match self {
+            FailureTarget::Client(id) | FailureTarget::Token(id) | FailureTarget::ApiKey(id) => id,
+        }
+    }
+}
+
+impl<'a> FailureSubject<'a> {
+    /// The credential of an existing client that the failure concerns, if it is known.
+    fn credential(&self) -> Option<Used<'a>> {
+        self.client?;
+        match (self.secret_id, self.target) {
+            (Some(id), _) => Some(Used::Secret(id)),
+            (None, FailureTarget::ApiKey(id)) => Some(Used::ApiKey(id)),
+            _ => None,
+        }
+    }
 }
 
 impl AuthorizationServer {
@@ -34,8 +73,12 @@ impl AuthorizationServer {
         reason: &Reason,
         refusal: Error,
     ) -> Error {
-        self.usage
-            .count_failure(subject.client, reason.code(), context.received_at);
+        self.usage.count_failure(
+            subject.client,
+            subject.credential(),
+            reason.code(),
+            context.received_at,
+        );
         let limited = self
             .rate_limiter
             .failed(subject.client_id, context.client_ip);
@@ -68,13 +111,13 @@ impl AuthorizationServer {
             })
     }
 
-    /// Counts and records that an authenticated client was refused a token. `target` is the client
-    /// id, or the id of the API key that was exchanged.
+    /// Counts and records that an authenticated client was refused a token. `target` is the client, or
+    /// the API key that was exchanged.
     pub fn record_refused_grant(
         &self,
         context: &RequestContext,
         client: &Client,
-        target: &str,
+        target: FailureTarget<'_>,
         error: &Error,
     ) {
         let reason = match (error.code(), error.subject()) {
@@ -90,24 +133,24 @@ impl AuthorizationServer {
     }
 
     /// Counts and records that an authenticated client was refused a token for this reason. `target`
-    /// is the client id, or the id of the API key that was exchanged.
+    /// is the client, or the API key that was exchanged.
     pub fn record_refused_token(
         &self,
         context: &RequestContext,
         client: &Client,
-        target: &str,
+        target: FailureTarget<'_>,
         reason: &Reason,
     ) {
         self.record_refusal(Action::TokenRefused, context, client, target, reason);
     }
 
     /// Counts and records that forward authentication refused an active token or API key of
-    /// `client`. `target` is the id of the token or API key.
+    /// `client`, which is the `target`.
     pub fn record_refused_verification(
         &self,
         context: &RequestContext,
         client: &Client,
-        target: &str,
+        target: FailureTarget<'_>,
         reason: &Reason,
     ) {
         self.record_refusal(Action::VerificationRefused, context, client, target, reason);
@@ -119,17 +162,22 @@ impl AuthorizationServer {
         action: Action,
         context: &RequestContext,
         client: &Client,
-        target: &str,
+        target: FailureTarget<'_>,
         reason: &Reason,
     ) {
-        self.usage
-            .count_failure(Some(client), reason.code(), context.received_at);
+        let subject = FailureSubject {
+            client_id: None,
+            client: Some(client),
+            target,
+            secret_id: None,
+        };
+        self.usage.count_failure(
+            Some(client),
+            subject.credential(),
+            reason.code(),
+            context.received_at,
+        );
         if self.rate_limiter.refused(&client.client_id).is_none() {
-            let subject = FailureSubject {
-                client_id: None,
-                client: Some(client),
-                target,
-            };
             self.record_failure(action, context, &subject, reason);
         }
     }
@@ -149,7 +197,11 @@ impl AuthorizationServer {
             reason_code: Some(reason.code().to_owned()),
             reason_parameters: parameters.map(|json| redacted(&json).into_owned()),
             client_id: subject.client.map(|client| client.client_id.clone()),
-            ..Recorder::unauthenticated(context).entry(action, account, &redacted(subject.target))
+            ..Recorder::unauthenticated(context).entry(
+                action,
+                account,
+                &redacted(subject.target.id()),
+            )
         };
         let source = match subject.client {
             Some(_) => FailureSource::Known,

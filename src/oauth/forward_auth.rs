@@ -3,9 +3,11 @@
 use super::AuthorizationServer;
 use super::authorization_header::AuthorizationHeader;
 use super::dpop::{DpopHeader, DpopRequest, Target};
+use super::failures::FailureTarget;
 use super::possession::Possession;
-use super::reason::Reason;
-use super::token::presented::{self, Presentation};
+use super::reason::{Reason, Rejection};
+use super::token::presented::{self, ActiveToken, Presentation};
+use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::metrics::Decision;
 use crate::request_context::RequestContext;
@@ -20,13 +22,19 @@ pub struct ForwardAuthRequest {
     /// The method and the URL of the request that the proxy holds; if the proxy does not say, what
     /// is missing. Needed only for DPoP.
     pub original: Result<Target, String>,
-    /// The scope that the token or API key must have.
+    /// What the proxy requires of the token or API key.
+    pub required: RequiredAccess,
+    /// The context of the proxy's request.
+    pub context: RequestContext,
+}
+
+/// What a proxy requires of the token or API key of a request.
+pub struct RequiredAccess {
+    /// The scope that it must have.
     pub scope: Scope,
     /// The resource servers of which one must be in the audience; if empty, any audience is
     /// accepted.
     pub audiences: Vec<String>,
-    /// The context of the proxy's request.
-    pub context: RequestContext,
 }
 
 /// The client for which the request is let through.
@@ -41,6 +49,36 @@ pub struct Identity {
     pub token_id: String,
     /// The nonce that the client must use in its next DPoP proof, if it should change.
     pub next_nonce: Option<String>,
+}
+
+impl Identity {
+    fn of(token: &ActiveToken) -> Self {
+        let client = token.client();
+        Identity {
+            client_id: client.client_id.clone(),
+            account: client.account_id.clone(),
+            scope: token.scope().into_owned(),
+            token_id: token.id(),
+            next_nonce: token.next_nonce().map(str::to_owned),
+        }
+    }
+}
+
+/// Why a token or API key does not let a request through.
+pub enum Refusal {
+    /// It is not active, its sender does not prove possession, or that could not be determined.
+    Inactive(Rejection),
+    /// Its client is no longer allowed any of its resource servers.
+    NoAudience(Error),
+    /// It is active, but not for this request.
+    NotAllowed {
+        /// The token or API key.
+        token: ActiveToken,
+        /// The reason, for the owner of the client.
+        reason: Reason,
+        /// The error to answer with.
+        error: Error,
+    },
 }
 
 /// Decides on a request.
@@ -83,42 +121,81 @@ async fn decide(
         return Err(invalid_token("The request has no token and no API key"));
     };
     let presentation = Presentation::by_sender(context, possession);
-    let resolved = presented::resolve(server, presented, presentation, context.received_at).await;
-    let token = match resolved {
-        Ok(token) => token,
-        Err(rejection) => {
-            let refusal = invalid_token("The token or API key is not active");
-            return Err(presented::refuse(server, context, presented, rejection, refusal).await);
+    let now = context.received_at;
+    match verify(server, presented, presentation, &request.required, now).await {
+        Ok((token, identity)) => {
+            server.usage.count_verification(token.client(), now);
+            Ok(identity)
         }
-    };
-    let client = token.client();
+        Err(Refusal::Inactive(rejection)) => {
+            Err(presented::refuse(server, context, presented, rejection, inactive()).await)
+        }
+        Err(Refusal::NoAudience(error)) => Err(error),
+        Err(Refusal::NotAllowed {
+            token,
+            reason,
+            error,
+        }) => {
+            let id = token.id();
+            let target = match &token {
+                ActiveToken::AccessToken(_) => FailureTarget::Token(&id),
+                ActiveToken::ApiKey(_) => FailureTarget::ApiKey(&id),
+            };
+            server.record_refused_verification(context, token.client(), target, &reason);
+            Err(error.detail(reason.to_string()))
+        }
+    }
+}
+
+/// Whether a token or API key lets a request through that requires this access. Nothing is counted
+/// or recorded here but the use of an API key, as its presentation says.
+///
+/// # Errors
+/// [`Refusal`].
+pub async fn verify(
+    server: &AuthorizationServer,
+    presented: &str,
+    presentation: Presentation<'_>,
+    required: &RequiredAccess,
+    now: Timestamp,
+) -> Result<(ActiveToken, Identity), Refusal> {
+    let token = presented::resolve(server, presented, presentation, now)
+        .await
+        .map_err(Refusal::Inactive)?;
     let Some(audience) = token.audience(&server.issuer) else {
-        return Err(wrong_audience()
-            .detail("the client is no longer allowed any of the token's resource servers"));
+        let error = wrong_audience()
+            .detail("the client is no longer allowed any of the token's resource servers");
+        return Err(Refusal::NoAudience(error));
     };
-    let identity = Identity {
-        client_id: client.client_id.clone(),
-        account: client.account_id.clone(),
-        scope: token.scope().into_owned(),
-        token_id: token.id(),
-        next_nonce: token.next_nonce().map(str::to_owned),
-    };
-    let refuse = |reason: Reason, error: Error| {
-        server.record_refused_verification(context, client, &identity.token_id, &reason);
-        error.detail(reason.to_string())
-    };
-    let required = &request.audiences;
-    if !required.is_empty() && !audience.iter().any(|one| required.iter().any(|r| r == one)) {
-        let reason = Reason::wrong_resource_server(&required.join(" "));
-        return Err(refuse(reason, wrong_audience()));
+    let audiences = &required.audiences;
+    if !audiences.is_empty()
+        && !audience
+            .iter()
+            .any(|one| audiences.iter().any(|r| r == one))
+    {
+        drop(audience);
+        return Err(Refusal::NotAllowed {
+            reason: Reason::wrong_resource_server(&audiences.join(" ")),
+            error: wrong_audience(),
+            token,
+        });
     }
-    if !identity.scope.covers(request.scope.as_str()) {
-        let reason = Reason::insufficient_scope(request.scope.as_str());
-        let error = Error::insufficient_scope(request.scope.as_str());
-        return Err(refuse(reason, error));
+    drop(audience);
+    let identity = Identity::of(&token);
+    let scope = required.scope.as_str();
+    if !identity.scope.covers(scope) {
+        return Err(Refusal::NotAllowed {
+            reason: Reason::insufficient_scope(scope),
+            error: Error::insufficient_scope(scope),
+            token,
+        });
     }
-    server.usage.count_verification(client, context.received_at);
-    Ok(identity)
+    Ok((token, identity))
+}
+
+/// The error for a token or API key that is not active.
+pub fn inactive() -> Error {
+    invalid_token("The token or API key is not active")
 }
 
 /// The token or API key of a request, with what its sender shows of the key that it is bound to.

@@ -9,6 +9,7 @@ use super::signing_keys::{JwtTyp, current_signing_key};
 use super::token::access_token::Audience;
 use super::token::presented::{self, ActiveToken, Presentation};
 use super::{AuthorizationServer, FormRequest};
+use crate::cache::ClientEntry;
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::scope::Scope;
@@ -106,7 +107,10 @@ pub async fn introspect(
     // `token_type_hint` is not needed: the prefix tells the kind.
     let token = request.parameters.require("token")?;
     let now = request.context.received_at;
-    let found = match find(server, &caller, token, now).await {
+    // The caller is not the one who presented the token, so the sender's IP address and proof are
+    // unknown.
+    let presentation = Presentation::by_another();
+    let found = match find(server, caller.client(), token, presentation, now).await {
         Ok(found) => Ok(found),
         Err(rejection) => Err(rejection.into_reason()?),
     };
@@ -160,15 +164,16 @@ async fn sign(
 }
 
 /// Resolves the token, and checks that the caller is in its audience.
-async fn find(
+///
+/// # Errors
+/// As [`presented::resolve`]; [`Rejection::Inactive`] if the token is not for the caller.
+pub async fn find(
     server: &AuthorizationServer,
-    caller: &AuthenticatedClient,
+    caller: &ClientEntry,
     presented: &str,
+    presentation: Presentation<'_>,
     now: Timestamp,
 ) -> Result<(ActiveToken, Active), Rejection> {
-    // The caller is not the one who presented the token, so the sender's IP address and proof are
-    // unknown.
-    let presentation = Presentation::by_another();
     let token = presented::resolve(server, presented, presentation, now).await?;
     let audience = token
         .audience(&server.issuer)
@@ -186,13 +191,9 @@ async fn find(
 /// Whether a token for `audience` may be shown to the caller. A resource server sees the tokens for
 /// itself. Another client that is allowed to introspect sees those for the resource servers that it
 /// may use; if it has none, those for the issuer.
-fn is_audience_of(
-    server: &AuthorizationServer,
-    caller: &AuthenticatedClient,
-    audience: &str,
-) -> bool {
-    let own = &caller.client().resource_servers;
-    let usable = &caller.client().resources;
+fn is_audience_of(server: &AuthorizationServer, caller: &ClientEntry, audience: &str) -> bool {
+    let own = &caller.resource_servers;
+    let usable = &caller.resources;
     if own.is_empty() && usable.is_empty() {
         return audience == server.issuer.as_str();
     }

@@ -185,6 +185,12 @@ impl AuthorizationServer {
         self.rate_limiter.attempt(by, client_ip)
     }
 
+    /// Counts a credential that an actor tries out. Returns how long to wait if the actor is over the
+    /// limit.
+    pub fn limit_trials(&self, actor: &str) -> Option<Duration> {
+        self.rate_limiter.tried(actor)
+    }
+
     /// The gauges of `GET /metrics`: the state of caches, pools, queues, keys and clocks at `now`.
     pub fn snapshot(&self, now: Timestamp) -> Snapshot {
         let keys = self.cache.cached_signing_keys();

@@ -10,7 +10,7 @@ use super::authorization_header::AuthorizationHeader;
 use super::client_metadata::{
     ClientMetadata, RegistrationLimits, ValidatedMetadata, invalid, parse,
 };
-use super::failures::FailureSubject;
+use super::failures::{FailureSubject, FailureTarget};
 use super::reason::Reason;
 use crate::cache::ClientEntry;
 use crate::config::Registration;
@@ -329,7 +329,8 @@ fn failed(
     let subject = FailureSubject {
         client_id,
         client: None,
-        target: client_id.unwrap_or_default(),
+        target: FailureTarget::Client(client_id.unwrap_or_default()),
+        secret_id: None,
     };
     let refusal = invalid_token("The token is missing, unknown, expired or has no uses left");
     server.record_failed_authentication(&request.context, &subject, reason, refusal)

@@ -3,6 +3,7 @@
 
 use super::binding::Binding;
 use super::dpop::{self, DpopHeader, DpopRequest, Target, VerifiedProof};
+use super::failures::FailureTarget;
 use super::grant::{
     self, Grant, GrantType, PermittedGrantType, client_credentials, jwt_bearer, token_exchange,
 };
@@ -88,7 +89,10 @@ fn refuse(
     refusal: Error,
 ) -> Error {
     let client = grant.client();
-    let target = grant.api_key_id().unwrap_or(&client.client_id);
+    let target = grant.api_key_id().map_or(
+        FailureTarget::Client(&client.client_id),
+        FailureTarget::ApiKey,
+    );
     server.record_refused_token(&request.context, client, target, reason);
     refusal.detail(reason.to_string())
 }
@@ -167,7 +171,7 @@ async fn authorize(
             PermittedGrantType::check(client, grant_type)
                 .and_then(|permitted| client_credentials::grant(permitted, &caller, parameters))
                 .inspect_err(|refused| {
-                    let target = &client.client_id;
+                    let target = FailureTarget::Client(&client.client_id);
                     server.record_refused_grant(&request.context, client, target, refused);
                 })
         }
@@ -177,7 +181,7 @@ async fn authorize(
             PermittedGrantType::check(client, grant_type)
                 .and_then(|permitted| token_exchange::grant(permitted, &subject, parameters))
                 .inspect_err(|refused| {
-                    let target = subject.id();
+                    let target = subject.failure_target();
                     server.record_refused_grant(&request.context, client, target, refused);
                 })
         }
@@ -187,7 +191,7 @@ async fn authorize(
             PermittedGrantType::check(client, grant_type)
                 .and_then(|permitted| jwt_bearer::grant(permitted, &workload, None, parameters))
                 .inspect_err(|refused| {
-                    let target = &client.client_id;
+                    let target = FailureTarget::Client(&client.client_id);
                     server.record_refused_grant(&request.context, client, target, refused);
                 })
         }

@@ -8,17 +8,18 @@ use super::application::{Application, Tab};
 use super::applications;
 use super::audit::actor_name;
 use super::components::{
-    self, Field, badge, clip, confirmation, copy, countdown, duration_choices, empty, table,
+    self, Field, badge, clip, confirmation, copy, duration_choices, empty, table,
 };
 use super::form::Form;
 use super::list_query::ListQuery;
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
+use super::try_key;
 use crate::clock::Timestamp;
 use crate::credential::Credential;
 use crate::error::{Code, Error, refusal};
-use crate::manage::actor::{KeysRead, KeysWrite};
+use crate::manage::actor::{KeysRead, KeysWrite, TokensRead};
 use crate::manage::api_key::{
     self, ApiKeyView, IpRanges, MAX_API_KEYS, NewApiKey, authorization_header,
 };
@@ -104,8 +105,9 @@ async fn keys_page(
     let active = active_count(user, &keys);
     let can_edit = user.can(KeysWrite);
     let content = html! {
-        p { (user.t("keys-text")) }
+        p { (user.t("keys-text")) @if user.can(TokensRead) { " " a href=(user.link(try_key::PATH)) { (user.t("try-key")) } } }
         @if keys.is_empty() { (empty(&user.t("keys-none"), &user.t("keys-none-text"), None)) } @else { (rows(user, application, &keys)) }
+        (components::unused_hint(user, keys.iter().any(|key| key.unused)))
         @if active == 1 { div.hint { p { (user.t("keys-one-left")) } } }
         @if can_edit {
             @if active >= MAX_API_KEYS {
@@ -155,10 +157,14 @@ pub fn rows(user: &CurrentUser, application: &Application, keys: &[ApiKeyView]) 
                     }
                 }
             };
+            let page_link = |name: &str| {
+                let page = user.link(&path(application, &format!("/{}", key.id)));
+                html! { strong { a href=(page) { (name) } } }
+            };
             vec![
                 html! {
-                    @if is_replaced(key) { strong { (key.name.trim_end_matches(&format!(" ({})", key.id))) } " " (badge("off", &user.t("replaced"))) }
-                    @else { strong { (key.name) } }
+                    @if is_replaced(key) { (page_link(key.name.trim_end_matches(&format!(" ({})", key.id)))) " " (badge("off", &user.t("replaced"))) }
+                    @else { (page_link(&key.name)) }
                     @if key.manage_keys { " " (badge("plain", &user.t("manages-keys"))) }
                     @if let Some(scope) = &key.scope { div.detail { (clip(scope.as_str())) } }
                     @if !key.allowed_ips.as_str().is_empty() { div.detail { (clip(key.allowed_ips.as_str())) } }
@@ -166,8 +172,8 @@ pub fn rows(user: &CurrentUser, application: &Application, keys: &[ApiKeyView]) 
                 html! { span.id { code title={ (key.shown) "…" } { (key.shown) "…" } } },
                 html! { span.clip.brief title=[key.created_by.strip_prefix("user ")] { (actor_name(user, &key.created_by)) } },
                 user.day(key.created_at),
-                key.last_used_at.map_or_else(|| html! { (user.t("never")) }, |used| user.relative(used)),
-                expiry(user, key),
+                html! { (components::last_used(user, key.last_used_at)) (components::unused(user, key.unused)) },
+                components::expiry(user, key.expires_at),
                 html! {
                     @if can_edit && !expired {
                         span.buttons {
@@ -194,17 +200,6 @@ pub fn rows(user: &CurrentUser, application: &Application, keys: &[ApiKeyView]) 
 /// Whether a rotation replaced the key.
 fn is_replaced(key: &ApiKeyView) -> bool {
     key.replaced_by.is_some()
-}
-
-/// When a key expires. The script counts down to it.
-fn expiry(user: &CurrentUser, key: &ApiKeyView) -> Markup {
-    match key.expires_at {
-        None => html! { (user.t("never")) },
-        Some(at) if at <= user.now() => {
-            html! { (badge("off", &user.t("expired"))) " " (user.relative(at)) }
-        }
-        Some(at) => countdown(user, at),
-    }
 }
 
 fn new_form(

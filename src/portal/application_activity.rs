@@ -1,4 +1,4 @@
-//! The tab of an application with its recent failures and active tokens.
+//! The tab of an application with its usage, recent failures and active tokens.
 
 use actix_web::HttpResponse;
 use actix_web::web::Path;
@@ -10,13 +10,16 @@ use super::components::{self, DangerousAction, badge, clip, danger_zone, empty, 
 use super::page::{NavItem, user_page};
 use super::page_error::PageError;
 use super::session_extractor::CurrentUser;
+use super::try_key;
+use super::usage;
 use crate::manage::actor::{AuditRead, TokensRead, TokensRevoke};
+use crate::manage::usage::Subject;
 use crate::manage::{audit, token};
 
 /// The number of recent failures and active tokens that the page shows.
 const LATEST_COUNT: usize = 10;
 
-/// The recent failures and active tokens of an application.
+/// The usage, recent failures and active tokens of an application.
 pub async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, PageError> {
     let application = Application::find(&user, &id).await?;
     let store = &user.server.store;
@@ -26,7 +29,11 @@ pub async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, P
         Ok(permit) => Some(audit::failures(store, permit, &id, LATEST_COUNT).await?),
         Err(_) => None,
     };
+    let export = application.path("/usage/export");
+    let path = application.path("/activity");
+    let usage = usage::sections(&user, &application, Subject::Client, &path, &export).await?;
     let content = html! {
+        (usage)
         @if let Some(failures) = failures { (failures_section(&user, &failures)) }
         (tokens_section(&user, &tokens))
         @if user.can(TokensRevoke) { (danger_zone(&user, &[revocation(&user, &application)])) }
@@ -81,7 +88,7 @@ fn tokens_section(user: &CurrentUser, tokens: &[token::TokenView]) -> Markup {
         .collect();
     html! {
         section aria-labelledby="tokens" {
-            h2 #tokens { (user.t("tokens")) }
+            div.head { h2 #tokens { (user.t("tokens")) } div.buttons { a.button.small href=(user.link(try_key::PATH)) { (user.t("try-key")) } } }
             @if !user.server.settings.token_records.is_on() { p { (user.t("tokens-off")) } }
             @else if rows.is_empty() { (empty(&user.t("tokens-none"), &user.t("tokens-none-text"), None)) }
             @else {

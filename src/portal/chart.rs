@@ -1,6 +1,8 @@
 //! Charts, rendered on the server as SVG. Each line chart comes with its numbers as a table, for
 //! accessibility and exact values.
 
+use std::time::Duration;
+
 use maud::{Markup, html};
 
 use super::session_extractor::{CurrentUser, PageContext};
@@ -22,6 +24,31 @@ pub struct Series {
     pub name: String,
     /// A value per instant; `None` for a gap.
     pub values: Vec<Option<f64>>,
+}
+
+impl Series {
+    /// A line of counts, without gaps.
+    pub fn counts(name: String, counts: impl IntoIterator<Item = i64>) -> Self {
+        let values = counts.into_iter().map(|count| Some(amount(count)));
+        Series {
+            name,
+            values: values.collect(),
+        }
+    }
+}
+
+/// The label of an instant: the date if the chart has a value for each day, otherwise the time of day.
+fn label(context: &PageContext, instants: &[Timestamp], instant: Timestamp) -> String {
+    let is_by_day = match instants {
+        [first, second, ..] => second.duration_since(*first) >= Duration::from_secs(24 * 3600),
+        _ => false,
+    };
+    if is_by_day {
+        // Days are counted in UTC.
+        context.language.day_text(instant, &TimeZone::UTC)
+    } else {
+        context.time_of_day(instant)
+    }
 }
 
 /// A line chart over time, with one value of each series per instant.
@@ -57,7 +84,7 @@ pub fn lines(
                 }
                 @for (index, anchor) in times.iter().zip(["start", "middle", "end"]) {
                     @if let Some(instant) = instants.get(*index) {
-                        text.tick x=(point(x(*index))) y=(HEIGHT - 6.0) text-anchor=(anchor) { (context.time_of_day(*instant)) }
+                        text.tick x=(point(x(*index))) y=(HEIGHT - 6.0) text-anchor=(anchor) { (label(context, instants, *instant)) }
                     }
                 }
                 @for (index, series) in series.iter().enumerate() {
@@ -124,7 +151,7 @@ fn numbers(
                     tbody {
                         @for (index, instant) in instants.iter().enumerate().rev() {
                             tr {
-                                th scope="row" { (context.time_of_day(*instant)) }
+                                th scope="row" { (label(context, instants, *instant)) }
                                 @for series in series {
                                     td { @if let Some(Some(value)) = series.values.get(index) { (context.language.number(*value)) } @else { "–" } }
                                 }

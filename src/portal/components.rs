@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::form::{CSRF_TOKEN, Form, IDEMPOTENCY_KEY};
-use super::session_extractor::PageContext;
+use super::session_extractor::{CurrentUser, PageContext};
 use crate::clock::{Timestamp, parse_duration};
 use crate::credential::new_id;
 use crate::error::Error;
@@ -251,6 +251,32 @@ pub fn table(
                 }
             }
         }
+    }
+}
+
+/// When a credential was last used, in a table.
+pub fn last_used(user: &CurrentUser, at: Option<Timestamp>) -> Markup {
+    at.map_or_else(|| html! { (user.t("never")) }, |at| user.relative(at))
+}
+
+/// The badge of a credential that was not used for 90 days.
+pub fn unused(user: &CurrentUser, is_unused: bool) -> Markup {
+    html! { @if is_unused { " " (badge("off", &user.t("unused"))) } }
+}
+
+/// The hint about credentials that were not used for 90 days.
+pub fn unused_hint(user: &CurrentUser, any_unused: bool) -> Markup {
+    html! { @if any_unused { div.hint { p { (user.t("unused-hint")) } } } }
+}
+
+/// When a credential expires. The script counts down to it.
+pub fn expiry(user: &CurrentUser, at: Option<Timestamp>) -> Markup {
+    match at {
+        None => html! { (user.t("never")) },
+        Some(at) if at <= user.now() => {
+            html! { (badge("off", &user.t("expired"))) " " (user.relative(at)) }
+        }
+        Some(at) => countdown(user, at),
     }
 }
 

@@ -17,9 +17,9 @@ pub const CSRF_TOKEN: &str = "csrf_token";
 /// The field with the idempotency key of a form that creates something.
 pub const IDEMPOTENCY_KEY: &str = "idempotency_key";
 
-/// The fields that are never sent back to the browser: passwords, one-time codes and JWTs that are
-/// tried out.
-const SECRET_FIELDS: [&str; 5] = ["current", "new", "password", "code", "jwt"];
+/// The fields that are never sent back to the browser: passwords, one-time codes, and JWTs and
+/// credentials that are tried out.
+const SECRET_FIELDS: [&str; 6] = ["current", "new", "password", "code", "jwt", "credential"];
 
 /// The fields of a form, in order. Some values are secrets, so all of them are zeroed when dropped.
 #[derive(Clone, Default)]

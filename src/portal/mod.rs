@@ -35,6 +35,7 @@ mod audit;
 mod chart;
 mod components;
 mod cookies;
+mod credential_page;
 mod csrf;
 mod form;
 pub mod language;
@@ -47,6 +48,7 @@ mod profile;
 pub mod quick_start;
 mod registration_tokens;
 mod resource_servers;
+mod secret_edit;
 mod secrets;
 mod session_extractor;
 mod sign_in;
@@ -54,6 +56,8 @@ mod signing_keys;
 mod status;
 mod trust_rule_form;
 mod trust_rules;
+mod try_key;
+mod usage;
 mod user_agent;
 
 use crate::config::Issuer;
@@ -159,6 +163,7 @@ fn pages(config: &mut web::ServiceConfig) {
             "/applications/{id}/activity",
             [get(application_activity::show)],
         ))
+        .service(at("/applications/{id}/usage/export", [get(usage::export)]))
         .service(at(
             "/applications/{id}/edit",
             [
@@ -215,13 +220,34 @@ fn pages(config: &mut web::ServiceConfig) {
             [post(secrets::rotate)],
         ))
         .service(at(
+            "/applications/{id}/secrets/{secret}",
+            [get(credential_page::show_secret)],
+        ))
+        .service(at(
+            "/applications/{id}/secrets/{secret}/export",
+            [get(usage::export_secret)],
+        ))
+        .service(at(
+            "/applications/{id}/secrets/{secret}/edit",
+            [get(secret_edit::edit_form), post(secret_edit::edit)],
+        ))
+        .service(at(
             "/applications/{id}/secrets/{secret}/delete",
             [get(secrets::confirm_delete), post(secrets::delete)],
         ))
         .service(at("/api-keys", [get(api_keys::choose)]))
+        .service(at("/try", [get(try_key::show), post(try_key::try_out)]))
         .service(at(
             "/applications/{id}/keys",
             [get(api_keys::list), post(api_keys::create)],
+        ))
+        .service(at(
+            "/applications/{id}/keys/{key}",
+            [get(credential_page::show_key)],
+        ))
+        .service(at(
+            "/applications/{id}/keys/{key}/export",
+            [get(usage::export_key)],
         ))
         .service(at(
             "/applications/{id}/keys/{key}/edit",

@@ -90,20 +90,13 @@ fn server_section(user: &CurrentUser, server: &ServerTraffic) -> Markup {
     }
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "the charts need three digits of precision"
-)]
 fn counted(
     user: &CurrentUser,
     message: &str,
     points: &[Point],
     of: impl Fn(&Point) -> i64,
 ) -> Series {
-    Series {
-        name: user.t(message),
-        values: points.iter().map(|point| Some(of(point) as f64)).collect(),
-    }
+    Series::counts(user.t(message), points.iter().map(of))
 }
 
 fn quantiles(user: &CurrentUser, points: &[LatencyPoint]) -> [Series; 2] {

@@ -198,14 +198,7 @@ fn sessions_section(user: &CurrentUser, sessions: &[SessionView]) -> Markup {
 
 /// The browser and operating system of a session, such as “Chrome on Linux”.
 fn browser(user: &CurrentUser, agent: &str) -> String {
-    match user_agent::parse(agent) {
-        (Some(browser), Some(system)) => user.tr(
-            "browser-on",
-            &[("browser", browser.into()), ("system", system.into())],
-        ),
-        (Some(name), None) | (None, Some(name)) => name.to_owned(),
-        (None, None) => user.t("browser-unknown"),
-    }
+    user_agent::label(user, agent).unwrap_or_else(|| user.t("browser-unknown"))
 }
 
 /// Changes the user's password.

@@ -1,4 +1,4 @@
-//! Client secrets: create, rotate and delete them.
+//! Client secrets: create, rotate and delete them. [`secret_edit`](super::secret_edit) renames them.
 
 use actix_web::HttpResponse;
 use actix_web::web::Path;
@@ -6,21 +6,21 @@ use maud::{Markup, html};
 
 use super::application::{Application, Tab};
 use super::components::{
-    self, Field, badge, confirmation, copy, countdown, duration_choices, empty, table,
+    self, Field, confirmation, copy, duration_choices, empty, expiry, last_used, table,
 };
 use super::form::Form;
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
-use crate::error::Error;
+use crate::error::{Error, refusal};
 use crate::manage::actor::{KeysRead, KeysWrite};
-use crate::manage::secret::{self, ClientSecret};
+use crate::manage::secret::{self, NewSecret, SecretView};
 
 /// The choices for how long the old secrets stay valid after a rotation.
 const GRACES: [&str; 4] = ["24h", "1h", "7d", "0s"];
 
 /// The breadcrumbs of the pages below the list of secrets.
-fn breadcrumbs(user: &CurrentUser, application: &Application) -> Vec<(String, String)> {
+pub(super) fn breadcrumbs(user: &CurrentUser, application: &Application) -> Vec<(String, String)> {
     let mut breadcrumbs = application.breadcrumbs(user);
     breadcrumbs.push((application.path("/secrets"), user.t("secrets")));
     breadcrumbs
@@ -44,6 +44,7 @@ async fn secrets_page(
     let content = html! {
         p { (user.t("secrets-text")) }
         @if secrets.is_empty() { (empty(&user.t("secrets-none"), &user.t("secrets-none-text"), None)) } @else { (rows(user, application, &secrets)) }
+        (components::unused_hint(user, secrets.iter().any(|secret| secret.unused)))
         @if user.can(KeysWrite) {
             section aria-labelledby="rotate-secrets" {
                 h2 #rotate-secrets { (user.t("secrets-rotate")) }
@@ -56,7 +57,10 @@ async fn secrets_page(
             section aria-labelledby="new-secret" {
                 h2 #new-secret { (user.t("secret-new")) }
                 p { (user.t("secret-new-text")) }
-                (components::idempotent_form(user, &application.path("/secrets"), submitted, html! { button { (user.t("secret-create")) } }))
+                (components::idempotent_form(user, &application.path("/secrets"), submitted, html! {
+                    (Field::new(user, "name", error).optional().help("help-secret-name").input("text", submitted.get("name")))
+                    button { (user.t("secret-create")) }
+                }))
             }
         }
     };
@@ -70,37 +74,59 @@ async fn secrets_page(
     Ok(user_page(user, NavItem::Applications, header, content))
 }
 
-/// The client secrets as a table, with the buttons to delete them.
-pub fn rows(user: &CurrentUser, application: &Application, secrets: &[ClientSecret]) -> Markup {
+/// A secret of an application.
+///
+/// # Errors
+/// `not_found` if the application has no such secret.
+pub(super) async fn find(
+    user: &CurrentUser,
+    application: &Application,
+    id: &str,
+) -> Result<SecretView, PageError> {
+    let client_id = &application.client.client_id;
+    let secrets = secret::list(&user.server.store, user.may(KeysRead)?, client_id).await?;
+    let found = secrets.into_iter().find(|secret| secret.id == id);
+    Ok(found.ok_or_else(refusal::secret_unknown)?)
+}
+
+/// The name of a secret, or its id if it has none.
+pub(super) fn label(secret: &SecretView) -> &str {
+    secret.name.as_deref().unwrap_or(&secret.id)
+}
+
+/// The client secrets as a table, with the buttons to rename and delete them.
+pub fn rows(user: &CurrentUser, application: &Application, secrets: &[SecretView]) -> Markup {
     let can_edit = user.can(KeysWrite);
     let rows: Vec<Vec<Markup>> = secrets
         .iter()
         .map(|secret| {
-            let expiry = match secret.expires_at {
-                None => html! { (user.t("never")) },
-                Some(at) if at <= user.now() => {
-                    html! { (badge("off", &user.t("expired"))) " " (user.relative(at)) }
+            let page = user.link(&application.path(&format!("/secrets/{}", secret.id)));
+            let to = |below: &str, message: &str| {
+                html! {
+                    a.button.small href=(user.link(&application.path(&format!("/secrets/{}{below}", secret.id)))) {
+                        (user.t(message)) span.visually_hidden { " " (label(secret)) }
+                    }
                 }
-                Some(at) => countdown(user, at),
             };
             vec![
-                html! { code { "kws_" (secret.id) "_…" } },
-                user.date_time(secret.created_at),
-                expiry,
-                html! { @if can_edit {
-                    a.button.small href=(user.link(&application.path(&format!("/secrets/{}/delete", secret.id)))) {
-                        (user.t("delete")) span.visually_hidden { " " (secret.id) }
-                    }
-                } },
+                html! { @if let Some(name) = &secret.name { strong { (name) } } @else { "–" } },
+                html! { a href=(page) { code { "kws_" (secret.id) "_…" } } },
+                user.day(secret.created_at),
+                html! { (last_used(user, secret.last_used_at)) (components::unused(user, secret.unused)) },
+                expiry(user, secret.expires_at),
+                html! { @if can_edit { span.buttons { (to("/edit", "rename")) (to("/delete", "delete")) } } },
             ]
         })
         .collect();
-    table(
-        user,
-        &user.t("secrets"),
-        &["column-secret", "column-created", "column-expires", ""],
-        &rows,
-    )
+    let columns = [
+        "column-name",
+        "column-secret",
+        "column-created",
+        "column-last-used",
+        "column-expires",
+        "",
+    ];
+    table(user, &user.t("secrets"), &columns, &rows)
 }
 
 fn secret_page(user: &CurrentUser, application: &Application, secret: &str) -> HttpResponse {
@@ -130,7 +156,11 @@ pub async fn create(
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let application = Application::find(&user, &id).await?;
-    let created = secret::create(&user.server.store, user.may(KeysWrite)?, &id, None).await;
+    let new = NewSecret {
+        name: form.optional("name"),
+        lifetime: None,
+    };
+    let created = secret::create(&user.server.store, user.may(KeysWrite)?, &id, new).await;
     match recoverable(&user, created, &application.path("/secrets"))? {
         Ok((secret, _)) => Ok(secret_page(&user, &application, secret.expose())),
         Err(error) => secrets_page(&user, &application, &form, Some(&error)).await,

@@ -1,4 +1,6 @@
-//! The browser and operating system that a `User-Agent` header names, for the list of sessions.
+//! What a `User-Agent` header names: a browser and an operating system, or another program.
+
+use super::session_extractor::PageContext;
 
 /// Parts of a `User-Agent` and the browsers that send them. The order counts: Edge and Opera also
 /// name Chrome, and all of them name Safari.
@@ -30,7 +32,7 @@ const SYSTEMS: [(&str, &str); 8] = [
 ];
 
 /// The browser and the operating system, as far as the header names a known one.
-pub fn parse(user_agent: &str) -> (Option<&'static str>, Option<&'static str>) {
+fn parse(user_agent: &str) -> (Option<&'static str>, Option<&'static str>) {
     let find = |table: &[(&'static str, &'static str)]| {
         let found = table.iter().find(|(part, _)| user_agent.contains(part));
         found.map(|(_, name)| *name)
@@ -38,9 +40,55 @@ pub fn parse(user_agent: &str) -> (Option<&'static str>, Option<&'static str>) {
     (find(&BROWSERS), find(&SYSTEMS))
 }
 
+/// The browser and operating system, such as “Chrome on Linux”, or the program and its version, such as
+/// “curl 8.5”; `None` if the header names none that is known.
+pub fn label(context: &PageContext, user_agent: &str) -> Option<String> {
+    if let Some(product) = product(user_agent) {
+        return Some(product);
+    }
+    match parse(user_agent) {
+        (Some(browser), Some(system)) => {
+            let names = [("browser", browser.into()), ("system", system.into())];
+            Some(context.tr("browser-on", &names))
+        }
+        (Some(name), None) | (None, Some(name)) => Some(name.to_owned()),
+        (None, None) => None,
+    }
+}
+
+/// The program that sends the header, with the first two numbers of its version. Browsers call
+/// themselves Mozilla.
+fn product(user_agent: &str) -> Option<String> {
+    let (name, version) = user_agent.split(' ').next()?.split_once('/')?;
+    let numbers: Vec<&str> = version.split('.').take(2).collect();
+    let is_number = |text: &&str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let is_named = !name.is_empty() && name != "Mozilla";
+    (is_named && numbers.iter().all(is_number)).then(|| format!("{name} {}", numbers.join(".")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn programs_are_named_with_their_version() {
+        for (user_agent, expected) in [
+            ("curl/8.5.0", Some("curl 8.5")),
+            ("Go-http-client/2.0", Some("Go-http-client 2.0")),
+            (
+                "python-requests/2.32.5 extra/1",
+                Some("python-requests 2.32"),
+            ),
+            ("okhttp/4", Some("okhttp 4")),
+            ("Mozilla/5.0 (X11; Linux x86_64)", None),
+            ("made up", None),
+            ("made/up", None),
+            ("/1.0", None),
+            ("", None),
+        ] {
+            assert_eq!(product(user_agent).as_deref(), expected, "{user_agent}");
+        }
+    }
 
     #[test]
     fn browsers_and_operating_systems_are_recognized() {

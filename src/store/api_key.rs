@@ -9,6 +9,7 @@ use diesel::sql_types::BigInt;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
+use super::credential_use::{LAST_USE_PRECISION, is_unused};
 use super::schema::{api_keys, revoked_api_keys};
 use super::{Change, Database, StoreError, Transaction};
 use crate::client_ip::{ClientIp, parse_network};
@@ -53,6 +54,11 @@ impl ApiKey {
     /// Whether the key has expired at `now`.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// Whether the key is active and was not used for 90 days.
+    pub fn is_unused(&self, now: Timestamp) -> bool {
+        !self.is_expired(now) && is_unused(self.last_used_at, self.created_at, now)
     }
 }
 
@@ -317,16 +323,16 @@ pub fn delete(
 }
 
 /// Records when each of these keys was last used. No node caches that, so it adds no change to the
-/// feed.
+/// feed. A use within a minute of the one that is recorded is not written.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
 pub fn touch(database: &mut Database, used: &[(String, Timestamp)]) -> Result<(), StoreError> {
     for (id, at) in used {
-        // Another node may have written a later one.
+        let minute_before = at.saturating_sub(LAST_USE_PRECISION);
         let earlier = api_keys::last_used_at
             .is_null()
-            .or(api_keys::last_used_at.lt(at));
+            .or(api_keys::last_used_at.lt(minute_before));
         diesel::update(api_keys::table.find(id).filter(earlier))
             .set(api_keys::last_used_at.eq(at))
             .execute(database)?;
@@ -412,10 +418,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_key_is_expired_from_its_expiry_on() {
-        let at = |seconds: i64| Timestamp::from_seconds(1_800_000_000 + seconds);
-        let key = |expires_at| ApiKey {
+    fn sample(created_at: Timestamp) -> ApiKey {
+        ApiKey {
             id: String::new(),
             client_id: String::new(),
             name: String::new(),
@@ -423,12 +427,21 @@ mod tests {
             shown: String::new(),
             scope: None,
             manage_keys: false,
-            created_at: at(0),
-            expires_at,
+            created_at,
+            expires_at: None,
             created_by: String::new(),
             allowed_ips: IpRanges::default(),
             last_used_at: None,
             replaced_by: None,
+        }
+    }
+
+    #[test]
+    fn a_key_is_expired_from_its_expiry_on() {
+        let at = |seconds: i64| Timestamp::from_seconds(1_800_000_000 + seconds);
+        let key = |expires_at| ApiKey {
+            expires_at,
+            ..sample(at(0))
         };
         for (expires_at, now, expired) in [
             (None, 1_000_000, false),
@@ -437,6 +450,33 @@ mod tests {
             (Some(at(10)), 11, true),
         ] {
             assert_eq!(key(expires_at).is_expired(at(now)), expired, "{now}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_unused_after_90_days() {
+        let at = |days: i64| Timestamp::from_seconds(1_800_000_000 + days * 24 * 3600);
+        let key = |last_used_at, expires_at| ApiKey {
+            last_used_at,
+            expires_at,
+            ..sample(at(0))
+        };
+        for (last_used, expires, now, unused) in [
+            (None, None, 89, false),
+            (None, None, 90, true),
+            (Some(10), None, 99, false),
+            (Some(10), None, 100, true),
+            (Some(10), Some(100), 100, false),
+            (Some(10), Some(101), 100, true),
+            // The clock went back.
+            (Some(10), None, 5, false),
+        ] {
+            let key = key(last_used.map(at), expires.map(at));
+            assert_eq!(
+                key.is_unused(at(now)),
+                unused,
+                "{last_used:?} {expires:?} {now}"
+            );
         }
     }
 }

@@ -88,6 +88,8 @@ pub enum Action {
     SecretDelete,
     #[strum(serialize = "secret.rotate")]
     SecretRotate,
+    #[strum(serialize = "secret.update")]
+    SecretUpdate,
     #[strum(serialize = "session.create")]
     SessionCreate,
     #[strum(serialize = "session.end")]
@@ -618,7 +620,7 @@ mod tests {
     use super::super::connection::MIGRATIONS;
     use super::*;
     use crate::client_certificate::ClientCertificate;
-    use crate::request_context::RequestId;
+    use crate::request_context::{RequestId, UserAgent};
     use crate::trace_context::TraceContext;
 
     #[test]
@@ -658,6 +660,7 @@ mod tests {
         let context = RequestContext {
             client_ip: ClientIp::Unknown,
             client_certificate: ClientCertificate::NONE,
+            user_agent: UserAgent::NONE,
             received_at: now,
             request_id: RequestId::new(now, &[0; 10]),
             trace: TraceContext::new(None, 5, 9),

@@ -45,6 +45,8 @@ const TABLES: &[(&str, Treatment)] = &[
     ("signing_keys", Treatment::Keep),
     ("deployment", Treatment::Keep),
     ("counters", Treatment::Keep),
+    ("usage_counters", Treatment::Keep),
+    ("usage_origins", Treatment::Keep),
     // Of the version before, for its nodes during an upgrade.
     ("counts", Treatment::Keep),
     ("clock", Treatment::Keep),

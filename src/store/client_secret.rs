@@ -3,6 +3,7 @@
 
 use diesel::prelude::*;
 
+use super::credential_use::{LAST_USE_PRECISION, is_unused};
 use super::schema::client_secrets;
 use super::{Change, Database, StoreError, Transaction};
 use crate::clock::Timestamp;
@@ -22,12 +23,27 @@ pub struct ClientSecret {
     pub created_at: Timestamp,
     /// When the secret expires; none if it does not.
     pub expires_at: Option<Timestamp>,
+    /// The display name, if it has one.
+    pub name: Option<String>,
+    /// When the secret last authenticated its client, to the minute.
+    pub last_used_at: Option<Timestamp>,
+    /// From when on its use is recorded, if it is older than that; none for a secret whose use was
+    /// recorded from the beginning.
+    pub use_recorded_from: Option<Timestamp>,
 }
 
 impl ClientSecret {
     /// Whether the secret has expired at `now`.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// Whether the secret is active and was not used for 90 days.
+    pub fn is_unused(&self, now: Timestamp) -> bool {
+        let recorded_from = self
+            .use_recorded_from
+            .map_or(self.created_at, |from| from.max(self.created_at));
+        !self.is_expired(now) && is_unused(self.last_used_at, recorded_from, now)
     }
 }
 
@@ -44,6 +60,9 @@ pub fn generate(
         hash: secret_hash::hash(&secret),
         created_at: now,
         expires_at,
+        name: None,
+        last_used_at: None,
+        use_recorded_from: None,
     };
     (secret, row)
 }
@@ -83,6 +102,56 @@ pub fn insert(transaction: &mut Transaction<'_>, secret: &ClientSecret) -> Resul
         .values(secret)
         .execute(transaction.modify())?;
     transaction.changed(Change::Client(secret.client_id.clone()));
+    Ok(())
+}
+
+/// A secret of a client.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn find(
+    database: &mut Database,
+    client_id: &str,
+    id: &str,
+) -> Result<Option<ClientSecret>, StoreError> {
+    Ok(client_secrets::table
+        .find(id)
+        .filter(client_secrets::client_id.eq(client_id))
+        .select(ClientSecret::as_select())
+        .first(database)
+        .optional()?)
+}
+
+/// Renames a secret. No node caches the name, so it adds no change to the feed.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn rename(
+    transaction: &mut Transaction<'_>,
+    id: &str,
+    name: Option<&str>,
+) -> Result<(), StoreError> {
+    diesel::update(client_secrets::table.find(id))
+        .set(client_secrets::name.eq(name))
+        .execute(transaction.modify())?;
+    Ok(())
+}
+
+/// Records when each of these secrets was last used. No node caches that, so it adds no change to the
+/// feed. A use within a minute of the one that is recorded is not written.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn touch(database: &mut Database, used: &[(String, Timestamp)]) -> Result<(), StoreError> {
+    for (id, at) in used {
+        let minute_before = at.saturating_sub(LAST_USE_PRECISION);
+        let earlier = client_secrets::last_used_at
+            .is_null()
+            .or(client_secrets::last_used_at.lt(minute_before));
+        diesel::update(client_secrets::table.find(id).filter(earlier))
+            .set(client_secrets::last_used_at.eq(at))
+            .execute(database)?;
+    }
     Ok(())
 }
 

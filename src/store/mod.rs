@@ -34,6 +34,7 @@ pub mod clock;
 pub mod cluster_settings;
 mod connection;
 pub mod counters;
+pub mod credential_use;
 mod deadline;
 pub mod grant_type;
 pub mod idempotency;

@@ -49,6 +49,9 @@ diesel::table! {
         hash -> Text,
         created_at -> BigInt,
         expires_at -> Nullable<BigInt>,
+        name -> Nullable<Text>,
+        last_used_at -> Nullable<BigInt>,
+        use_recorded_from -> Nullable<BigInt>,
     }
 }
 
@@ -295,6 +298,27 @@ diesel::table! {
         account_id -> Text,
         client_id -> Text,
         metric -> Text,
+        count -> BigInt,
+    }
+}
+
+diesel::table! {
+    usage_counters (owner_id, bucket, bucket_start, metric) {
+        owner_id -> Text,
+        bucket -> Text,
+        bucket_start -> BigInt,
+        metric -> Text,
+        count -> BigInt,
+    }
+}
+
+diesel::table! {
+    usage_origins (owner_id, address, user_agent) {
+        owner_id -> Text,
+        address -> Text,
+        user_agent -> Text,
+        first_seen_at -> BigInt,
+        last_seen_at -> BigInt,
         count -> BigInt,
     }
 }

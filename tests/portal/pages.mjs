@@ -1,7 +1,7 @@
 // Every page in both languages, in both colour schemes, on a phone and on a desktop; and with the keyboard only.
 import assert from 'node:assert/strict'
 import {
-  DESK, PASSWORD, PHONE, code, content, control, eventually, fill, given, input, leads, leave, press, register, row, shot, shows, tab, tabTo,
+  DESK, PASSWORD, PHONE, code, content, control, eventually, fill, given, input, leads, leave, press, register, reloadedUntil, row, shot, shows, tab, tabTo,
   title, titled, to, token, verify, visitor,
 } from './browser.mjs'
 import { inspect, keyboard } from './looks.mjs'
@@ -140,6 +140,12 @@ async function developing(language) {
   await leads(page, () => page.locator('a[href$="/delete"]').first().click())
   await see('delete the last secret')
   await to(page, `${made}/secrets`)
+  await leads(page, () => page.locator('a[href$="/edit"]').first().click())
+  await see('rename a secret')
+  await to(page, `${made}/secrets`)
+  await leads(page, () => page.locator('tbody a:has(code)').first().click())
+  await see('secret, not used')
+  await to(page, `${made}/secrets`)
   await button(page, '/secrets')
   await see('secret made')
   await to(page, `${made}/secrets`)
@@ -171,6 +177,13 @@ async function developing(language) {
   for (const path of ['', '/credentials', '/access', '/quick-start']) await go(`${own}${path}`)
 
   await go('/api-keys')
+  await go('/try')
+  await unchecked(page)
+  await send(page)
+  await see('test a key, wrong')
+  await fill(page, { credential: 'kwk_nothing', resource_server: input.resource.identifier, client_ip: '203.0.113.7' })
+  await send(page)
+  await see('test a key, unknown')
   await go(`${own}/keys`)
   await fill(page, { name: '' })
   await unchecked(page)
@@ -185,6 +198,19 @@ async function developing(language) {
   await send(page)
   await see('key made')
   await go(`${own}/keys`, 'keys')
+  await leads(page, () => page.locator('tbody strong a').last().click())
+  await see('key, not used')
+  await to(page, `${own}/keys`)
+  await fill(page, { name: `Page ${language} used` })
+  await send(page)
+  await verify(await given(page, 'key'))
+  await to(page, `${own}/keys`)
+  await leads(page, () => page.locator('tbody strong a').last().click())
+  await reloadedUntil(page, '127.0.0.1')
+  await see('key, used')
+  await leads(page, () => page.locator('a[href*="by=day"]').first().click())
+  await see('key, by day')
+  await to(page, `${own}/keys`)
   await leads(page, () => page.locator('a[href$="/edit"][href*="/keys/"]').last().click())
   await see('edit a key')
   await page.locator('[name=scope]').evaluateAll((all) => all.forEach((scope) => { scope.checked = false }))

@@ -11,10 +11,11 @@ use super::{ApiKeys, CreatedClient, Demo, HOUR, MINUTE};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::metrics::CredentialKind;
-use crate::oauth::failures::FailureSubject;
+use crate::oauth::failures::{FailureSubject, FailureTarget};
 use crate::oauth::grant::GrantType;
 use crate::oauth::reason::Reason;
 use crate::oauth::usage::TimedRoute;
+use crate::request_context::{RequestContext, UserAgent};
 use crate::store::client::Client;
 
 impl Demo<'_> {
@@ -46,7 +47,8 @@ impl Demo<'_> {
         for (place, hours, reason) in by_client {
             let client = &clients[place].client;
             let named = Some(client.client_id.as_str());
-            self.fail(hours, place, named, client, &client.client_id, &reason);
+            let target = FailureTarget::Client(&client.client_id);
+            self.fail(hours, place, named, client, target, &reason);
         }
         let by_key = [
             (BOUTIQUE, 8, &keys.expired, Reason::key_ended()),
@@ -77,20 +79,26 @@ impl Demo<'_> {
             ),
         ];
         for (place, hours, key, reason) in by_key {
-            self.fail(hours, place, None, &clients[place].client, key, &reason);
+            let target = FailureTarget::ApiKey(key);
+            self.fail(hours, place, None, &clients[place].client, target, &reason);
         }
         let refused = Reason::insufficient_scope("inventory:write");
         for hours in [1, 13, 22] {
             let at = self.now.saturating_sub(hours * HOUR);
             let (client, key) = (&clients[PRICE_CHECKER].client, &keys.active[PRICE_CHECKER]);
             let request = self.request(2, 60, at);
-            self.server
-                .record_refused_verification(&request, client, key, &refused);
+            self.server.record_refused_verification(
+                &request,
+                client,
+                FailureTarget::ApiKey(key),
+                &refused,
+            );
         }
         let stranger = FailureSubject {
             client_id: Some("orders-app"),
             client: None,
-            target: "orders-app",
+            target: FailureTarget::Client("orders-app"),
+            secret_id: None,
         };
         let request = self.request(3, 99, yesterday);
         self.server.record_failed_authentication(
@@ -107,19 +115,33 @@ impl Demo<'_> {
         place: usize,
         client_id: Option<&str>,
         client: &Client,
-        target: &str,
+        target: FailureTarget<'_>,
         reason: &Reason,
     ) {
         let subject = FailureSubject {
             client_id,
             client: Some(client),
             target,
+            secret_id: None,
         };
         let at = self.now.saturating_sub(hours * HOUR + hours * MINUTE / 3);
         let network = u8::try_from(CLIENTS[place].account).unwrap_or_default();
         let request = self.request(network, 21, at);
         self.server
             .record_failed_authentication(&request, &subject, reason, refusal());
+    }
+
+    /// A request of a sample client, from one of its two machines.
+    fn caller(&self, place: usize, minutes: u32, at: Timestamp) -> RequestContext {
+        let network = u8::try_from(CLIENTS[place].account).unwrap_or_default();
+        let (host, user_agent) = match minutes % 7 {
+            0 => (24, "curl/8.14.1"),
+            _ => (23, "python-requests/2.32.5"),
+        };
+        RequestContext {
+            user_agent: UserAgent::new(user_agent.as_bytes()),
+            ..self.request(network, host, at)
+        }
     }
 
     /// Counts the requests of the last 24 hours, which the charts show.
@@ -134,21 +156,23 @@ impl Demo<'_> {
         for minutes in 1..24 * 60 {
             let at = self.now.saturating_sub(minutes * MINUTE);
             let busy = busy_percent(at);
-            for (created, key) in clients.iter().zip(&keys.active) {
+            for (place, (created, key)) in clients.iter().zip(&keys.active).enumerate() {
+                let request = self.caller(place, minutes, at);
                 let (client, sample) = (&created.client, created.sample);
                 for _ in 0..noise.in_minute(sample.tokens * busy / 100) {
                     usage.count_token(client, GrantType::ClientCredentials, at);
                     usage.count_time(TimedRoute::Token, noise.latency(900), at);
+                    usage.record_authentication(&client.client_id, None, &request);
                 }
                 for _ in 0..noise.in_minute(sample.introspections * busy / 100) {
                     let kind = CredentialKind::ApiKey;
                     usage.count_introspection(asking, Some(client), kind, at);
                     usage.count_time(TimedRoute::Introspection, noise.latency(220), at);
-                    usage.record_key_use(key, at);
+                    usage.record_key_use(key, None, at);
                 }
                 for _ in 0..noise.in_minute(sample.verifications * busy / 100) {
                     usage.count_verification(client, at);
-                    usage.record_key_use(key, at);
+                    usage.record_key_use(key, Some(&request), at);
                 }
             }
         }

@@ -25,12 +25,13 @@ use crate::manage::api_key::{self, IpRanges, NewApiKey};
 use crate::manage::client::{self, NewClient};
 use crate::manage::registration_token::{self, NewRegistrationToken};
 use crate::manage::resource_server::{self, NewResourceServer, TokenFormat};
+use crate::manage::secret::NewSecret;
 use crate::manage::signing_key::{self, RotationPolicy, SigningKeyServices};
 use crate::manage::user::{self, Passwords, Role};
 use crate::manage::{RequestContext, account, invitation, secret};
 use crate::oauth::grant::GrantType;
 use crate::oauth::{AuthorizationServer, registration};
-use crate::request_context::RequestId;
+use crate::request_context::{RequestId, UserAgent};
 use crate::secret::SecretString;
 use crate::store::client::Client;
 use crate::store::security_profile::SecurityProfile;
@@ -164,6 +165,7 @@ impl Demo<'_> {
         RequestContext {
             client_ip: IpAddr::V4(Ipv4Addr::from(octets)).into(),
             client_certificate: ClientCertificate::NONE,
+            user_agent: UserAgent::NONE,
             received_at,
             request_id,
             trace: TraceContext::new(None, request_id.as_u128(), 1),
@@ -389,7 +391,11 @@ impl Demo<'_> {
         let at = self.days_ago(6);
         let ines = self.administrator(&accounts[CLIENTS[WAREHOUSE_SYNC].account], at);
         let id = &clients[WAREHOUSE_SYNC].client.client_id;
-        secret::create(&self.store, ines.may(KeysWrite)?, id, Some(60 * DAY)).await?;
+        let new = NewSecret {
+            name: Some("Nightly import".to_owned()),
+            lifetime: Some(60 * DAY),
+        };
+        secret::create(&self.store, ines.may(KeysWrite)?, id, new).await?;
 
         let at = self.days_ago(2);
         let camille = self.administrator(&accounts[CLIENTS[BOUTIQUE].account], at);

@@ -40,6 +40,7 @@ pub(super) mod status;
 pub(super) mod tokens;
 pub(super) mod traffic;
 pub(super) mod trust_rules;
+pub(super) mod usage;
 pub(super) mod users;
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";

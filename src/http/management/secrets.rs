@@ -5,50 +5,41 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::web::{Path, Payload};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::{Created, Creation, Page, Rotation, no_content, ok, respond};
-use crate::clock::Timestamp;
+use super::{Created, Creation, Page, Rotation, no_content, nullable, ok, respond};
 use crate::credential::Credential;
 use crate::error::{Code, Error};
 use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
 use crate::manage::actor::{KeysRead, KeysWrite};
-use crate::manage::secret;
+use crate::manage::secret::{self, NewSecret, SecretView};
 use crate::secret::Disclosed;
-use crate::store::client_secret::ClientSecret;
 
 /// The client secret to create.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct CreateSecret {
+    /// The name, which need not be unique; none by default.
+    #[schemars(length(min = 1, max = 100))]
+    name: Option<String>,
     /// The lifetime in seconds; the secret does not expire by default.
     #[schemars(range(min = 1))]
     expires_in: Option<u32>,
 }
 
-/// A client secret without its value.
-#[derive(Serialize, JsonSchema)]
-pub(in crate::http) struct SecretView {
-    id: String,
-    client_id: String,
-    created_at: Timestamp,
-    expires_at: Option<Timestamp>,
+/// Changes of a client secret. Members that are left out stay as they are.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct UpdateSecret {
+    /// The name; null for none.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schemars(with = "Option<String>", length(min = 1, max = 100))]
+    name: Option<Option<String>>,
 }
 
-impl From<ClientSecret> for SecretView {
-    fn from(secret: ClientSecret) -> Self {
-        SecretView {
-            id: secret.id,
-            client_id: secret.client_id,
-            created_at: secret.created_at,
-            expires_at: secret.expires_at,
-        }
-    }
-}
-
-fn with_secret(secret: &Credential, row: ClientSecret) -> Created<SecretView> {
-    let mut created = Created::without_secrets(SecretView::from(row));
+fn with_secret(secret: &Credential, view: SecretView) -> Created<SecretView> {
+    let mut created = Created::without_secrets(view);
     created.client_secret = Some(Disclosed::new(secret.expose()));
     created
 }
@@ -57,8 +48,7 @@ fn with_secret(secret: &Credential, row: ClientSecret) -> Created<SecretView> {
 pub(in crate::http) async fn list(api: ApiRequest, client_id: Path<String>) -> HandlerResult {
     let permit = api.permit(KeysRead).await?;
     let secrets = secret::list(api.store(), permit, &client_id).await?;
-    let views = secrets.into_iter().map(SecretView::from).collect();
-    Ok(ok(&Page::of(views, &api.query()?, |secret| &secret.id)?))
+    Ok(ok(&Page::of(secrets, &api.query()?, |secret| &secret.id)?))
 }
 
 /// `POST /api/v1/clients/{client_id}/secrets`
@@ -67,7 +57,7 @@ pub(in crate::http) async fn create(
     client_id: Path<String>,
     payload: Payload,
 ) -> HandlerResult {
-    let creation: Creation<CreateSecret> = Creation::read(&api, payload).await?;
+    let mut creation: Creation<CreateSecret> = Creation::read(&api, payload).await?;
     let permit = creation.actor.may(KeysWrite)?;
     let lifetime = creation
         .body
@@ -78,16 +68,19 @@ pub(in crate::http) async fn create(
             Error::new(Code::InvalidRequest, "The lifetime must be positive").field("expires_in"),
         );
     }
+    let new = NewSecret {
+        name: creation.body.name.take(),
+        lifetime,
+    };
     let create = async {
-        let created = secret::create(api.store(), permit, &client_id, lifetime);
-        let (secret, row) = created.await?;
-        Ok(with_secret(&secret, row))
+        let created = secret::create(api.store(), permit, &client_id, new);
+        let (secret, view) = created.await?;
+        Ok(with_secret(&secret, view))
     };
     let find = async |id: String| {
         let permit = creation.actor.may(KeysRead)?;
         let all = secret::list(api.store(), permit, &client_id).await?;
-        let found = all.into_iter().find(|secret| secret.id == id);
-        Ok(found.map(SecretView::from))
+        Ok(all.into_iter().find(|secret| secret.id == id))
     };
     creation.run(&api, create, find).await
 }
@@ -101,8 +94,21 @@ pub(in crate::http) async fn rotate(
     let permit = api.permit(KeysWrite).await?;
     let rotation: Rotation = api.json(payload).await?;
     let rotated = secret::rotate(api.store(), permit, &client_id, rotation.grace());
-    let (secret, row) = rotated.await?;
-    Ok(respond(StatusCode::CREATED, &with_secret(&secret, row)))
+    let (secret, view) = rotated.await?;
+    Ok(respond(StatusCode::CREATED, &with_secret(&secret, view)))
+}
+
+/// `PATCH /api/v1/clients/{client_id}/secrets/{id}`
+pub(in crate::http) async fn update(
+    api: ApiRequest,
+    path: Path<(String, String)>,
+    payload: Payload,
+) -> HandlerResult {
+    let (client_id, id) = path.into_inner();
+    let permit = api.permit(KeysWrite).await?;
+    let changes: UpdateSecret = api.json(payload).await?;
+    let updated = secret::update(api.store(), permit, &client_id, &id, changes.name);
+    Ok(ok(&updated.await?))
 }
 
 /// `DELETE /api/v1/clients/{client_id}/secrets/{id}`

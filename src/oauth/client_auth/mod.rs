@@ -10,11 +10,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::authorization_header::AuthorizationHeader;
-use super::failures::FailureSubject;
+use super::failures::{FailureSubject, FailureTarget};
 use super::reason::{Reason, Rejection};
 use super::trust::{Refused, Workload, spiffe_id};
 use super::{AuthorizationServer, FormRequest};
-use crate::cache::ClientEntry;
+use crate::cache::{ClientEntry, SecretEntry};
+use crate::credential::{Credential, Kind};
 use crate::error::{Code, Error};
 use crate::store::client::{Client, could_be_id};
 
@@ -74,6 +75,16 @@ enum PresentedCredential<'a> {
     Certificate { client_id: &'a str },
 }
 
+/// What authenticated the client.
+enum AuthenticatedBy<'c> {
+    /// This secret of the client.
+    Secret(&'c SecretEntry),
+    /// A trust rule, which accepted the credential of a workload.
+    TrustRule(Arc<Workload>),
+    /// A key or a certificate of the client.
+    OwnKey,
+}
+
 /// The `client_assertion_type` of an assertion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AssertionKind {
@@ -84,6 +95,17 @@ enum AssertionKind {
 }
 
 impl PresentedCredential<'_> {
+    /// The id that a client secret contains.
+    fn secret_id(&self) -> Option<String> {
+        match self {
+            PresentedCredential::Secret { secret, .. } => {
+                let secret = Credential::parse(secret, Kind::ClientSecret)?;
+                Some(secret.id().to_owned())
+            }
+            _ => None,
+        }
+    }
+
     /// The client id that the credential claims. It is used to find the client, and proves nothing.
     fn claimed_client_id(&self) -> Option<String> {
         let claimed = match self {
@@ -115,7 +137,7 @@ pub async fn authenticate(
         Ok(credential) => credential,
         Err(rejection) => {
             let reason = rejection.into_reason()?;
-            return Err(reject(server, request, None, None, reason));
+            return Err(reject(server, request, None, None, None, reason));
         }
     };
     let client_id = credential.claimed_client_id();
@@ -136,14 +158,21 @@ pub async fn authenticate(
     }
     let checked = check(server, request, &credential, entry.as_deref()).await;
     let (reason, meant_client) = match (&entry, checked) {
-        (_, Ok(Some(workload))) => {
+        (_, Ok(AuthenticatedBy::TrustRule(workload))) => {
+            let entry = workload.client().clone();
+            record_use(server, request, &entry, None);
             return Ok(AuthenticatedClient {
-                entry: workload.client().clone(),
-                workload: Some(Arc::new(workload)),
+                entry,
+                workload: Some(workload),
             });
         }
-        (Some(entry), Ok(None)) => match check_profile(server, entry) {
+        (Some(entry), Ok(by)) => match check_profile(server, entry) {
             Ok(()) => {
+                let secret = match by {
+                    AuthenticatedBy::Secret(secret) => Some(secret.id.as_str()),
+                    AuthenticatedBy::TrustRule(_) | AuthenticatedBy::OwnKey => None,
+                };
+                record_use(server, request, entry, secret);
                 return Ok(AuthenticatedClient {
                     entry: entry.clone(),
                     workload: None,
@@ -151,7 +180,7 @@ pub async fn authenticate(
             }
             Err(reason) => (reason, None),
         },
-        (None, Ok(None)) => (Reason::unknown_client(), None),
+        (None, Ok(_)) => (Reason::unknown_client(), None),
         (_, Err(refused)) => (refused.rejection.into_reason()?, refused.client),
     };
     // Each failure takes one database lookup. Otherwise its duration would tell which clients are
@@ -164,28 +193,45 @@ pub async fn authenticate(
         request,
         client_id.as_deref(),
         entry.or(meant_client).as_deref(),
+        credential.secret_id().as_deref(),
         reason,
     ))
 }
 
-/// Checks a credential by its method. Returns the workload that acts as the client, if a trust rule
-/// accepted it.
-async fn check(
+fn record_use(
+    server: &AuthorizationServer,
+    request: &FormRequest,
+    client: &ClientEntry,
+    secret_id: Option<&str>,
+) {
+    let client_id = &client.client_id;
+    let context = &request.context;
+    server
+        .usage
+        .record_authentication(client_id, secret_id, context);
+}
+
+/// Checks a credential by its method.
+async fn check<'c>(
     server: &AuthorizationServer,
     request: &FormRequest,
     credential: &PresentedCredential<'_>,
-    entry: Option<&ClientEntry>,
-) -> Result<Option<Workload>, Refused> {
+    entry: Option<&'c ClientEntry>,
+) -> Result<AuthenticatedBy<'c>, Refused> {
     let context = &request.context;
     let now = context.received_at;
     match credential {
         PresentedCredential::Certificate { client_id } => {
             if x509_svid::applies(server, client_id, entry, context).await? {
-                return x509_svid::check(server, client_id, context).await.map(Some);
+                let checked = x509_svid::check(server, client_id, context).await;
+                return checked.map(|workload| AuthenticatedBy::TrustRule(Arc::new(workload)));
             }
             certificate::check(server, entry, context).await?;
         }
-        PresentedCredential::Secret { secret, .. } => secret::check(entry, secret, now)?,
+        PresentedCredential::Secret { secret, .. } => {
+            let secret = secret::check(entry, secret, now)?;
+            return Ok(AuthenticatedBy::Secret(secret));
+        }
         PresentedCredential::Assertion {
             client_id: named,
             assertion,
@@ -193,12 +239,12 @@ async fn check(
         } => {
             if workload::applies(server, *named, assertion, *kind).await? {
                 let checked = workload::check(server, *named, assertion, context).await;
-                return checked.map(Some);
+                return checked.map(|workload| AuthenticatedBy::TrustRule(Arc::new(workload)));
             }
             private_key_jwt::check(server, entry, assertion, now).await?;
         }
     }
-    Ok(None)
+    Ok(AuthenticatedBy::OwnKey)
 }
 
 /// Checks that the security profile of the client allows the method that it is registered with.
@@ -246,14 +292,21 @@ fn reject(
     request: &FormRequest,
     client_id: Option<&str>,
     entry: Option<&ClientEntry>,
+    secret_id: Option<&str>,
     reason: Reason,
 ) -> Error {
+    // Only a secret of the client has counters.
+    let secrets = entry.map_or(&[][..], |entry| &entry.secrets);
+    let own_secret = secrets
+        .iter()
+        .find(|own| Some(own.id.as_str()) == secret_id);
     let client = entry.map(|entry| -> &Client { entry });
     let own_id = client.map(|client| client.client_id.as_str());
     let subject = FailureSubject {
         client_id,
         client,
-        target: client_id.or(own_id).unwrap_or_default(),
+        target: FailureTarget::Client(client_id.or(own_id).unwrap_or_default()),
+        secret_id: own_secret.map(|secret| secret.id.as_str()),
     };
     let reason = match client_id {
         Some(client_id) => reason.of_client(client_id),
@@ -352,7 +405,7 @@ mod tests {
     use crate::client_ip::ClientIp;
     use crate::clock::Timestamp;
     use crate::oauth::parameters::Parameters;
-    use crate::request_context::{RequestContext, RequestId};
+    use crate::request_context::{RequestContext, RequestId, UserAgent};
     use crate::trace_context::TraceContext;
 
     const ASSERTION_TYPE: &str =
@@ -366,6 +419,7 @@ mod tests {
             context: RequestContext {
                 client_ip: ClientIp::Unknown,
                 client_certificate: ClientCertificate::NONE,
+                user_agent: UserAgent::NONE,
                 received_at: Timestamp::EPOCH,
                 request_id: RequestId::new(Timestamp::EPOCH, &[0; 10]),
                 trace: TraceContext::new(None, 0, 0),

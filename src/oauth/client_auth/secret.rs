@@ -1,22 +1,22 @@
 //! `client_secret_basic` and `client_secret_post`: client authentication by a client secret (RFC
 //! 6749 section 2.3.1).
 
-use crate::cache::ClientEntry;
+use crate::cache::{ClientEntry, SecretEntry};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Kind};
 use crate::crypto::secret_hash;
 use crate::oauth::reason::Reason;
 
 /// Checks that `presented` is an unexpired secret of an enabled client that authenticates by
-/// secret. Every call verifies one hash, so that all failures take about the same time.
+/// secret, and returns the secret. Every call verifies one hash, so that all failures take about the same time.
 ///
 /// # Errors
 /// The exact reason.
-pub(super) fn check(
-    entry: Option<&ClientEntry>,
+pub(super) fn check<'c>(
+    entry: Option<&'c ClientEntry>,
     presented: &str,
     now: Timestamp,
-) -> Result<(), Reason> {
+) -> Result<&'c SecretEntry, Reason> {
     let credential = Credential::parse(presented, Kind::ClientSecret);
     let (Some(entry), Some(credential)) = (entry, &credential) else {
         secret_hash::dummy_verify(presented.as_bytes());
@@ -46,5 +46,5 @@ pub(super) fn check(
     if !client.auth_method.uses_secret() {
         return Err(Reason::wrong_method(client.auth_method.as_str()));
     }
-    Ok(())
+    Ok(stored)
 }

@@ -53,7 +53,11 @@ pub(super) async fn authenticate_workload(
         client_id: request.parameters.get("client_id"),
         presented_as: PresentedAs::Grant,
     };
-    verify(server, request, &presented, refusal).await
+    let workload = verify(server, request, &presented, refusal).await?;
+    let client_id = &workload.client().client_id;
+    let context = &request.context;
+    server.usage.record_authentication(client_id, None, context);
+    Ok(workload)
 }
 
 async fn verify(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Grant, PermittedGrantType, decide_resources, decide_scope, jwt_bearer, parse_scope};
 use crate::error::{Code, Error};
+use crate::oauth::failures::FailureTarget;
 use crate::oauth::parameters::Parameters;
 use crate::oauth::possession::Possession;
 use crate::oauth::token::presented::{self, ActiveApiKey, Presentation};
@@ -43,11 +44,11 @@ impl Subject {
         }
     }
 
-    /// The id of the API key, or of the client.
-    pub fn id(&self) -> &str {
+    /// The target of an audit entry about a failure: the API key, or the client.
+    pub fn failure_target(&self) -> FailureTarget<'_> {
         match self {
-            Subject::ApiKey(key) => &key.api_key.id,
-            Subject::Workload(workload) => &workload.client().client_id,
+            Subject::ApiKey(key) => FailureTarget::ApiKey(&key.api_key.id),
+            Subject::Workload(workload) => FailureTarget::Client(&workload.client().client_id),
         }
     }
 }

@@ -45,7 +45,7 @@ pub(super) async fn authenticate(
 
 /// Checks that an authenticated API key is active at `now`: not expired, its client exists and is
 /// enabled and its security profile allows API keys, and `client_ip`, if given, is allowed. Returns
-/// the client, and records the use of the key.
+/// the client.
 ///
 /// # Errors
 /// [`Rejection::Inactive`] if it is not; [`Rejection::Error`] if neither the cache nor the database
@@ -72,6 +72,5 @@ pub(super) async fn check_active(
     if client_ip.is_some_and(|client_ip| !key.allowed_ips.allow(client_ip)) {
         return Err(Reason::address_not_allowed().into());
     }
-    server.usage.record_key_use(&key.id, now);
     Ok(client)
 }

@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::metrics::CredentialKind;
 use crate::oauth::AuthorizationServer;
 use crate::oauth::dpop::{self, VerifiedProof};
-use crate::oauth::failures::FailureSubject;
+use crate::oauth::failures::{FailureSubject, FailureTarget};
 use crate::oauth::possession::{self, Possession};
 use crate::oauth::reason::{Reason, Rejection};
 use crate::request_context::RequestContext;
@@ -36,14 +36,38 @@ pub struct Presentation<'a> {
     pub client_ip: Option<ClientIp>,
     /// What the sender shows of the key that the token may be bound to.
     pub possession: Possession<'a>,
+    /// How the use of an API key is recorded.
+    pub recording: Recording<'a>,
+}
+
+/// How the use of a presented API key is recorded.
+#[derive(Clone, Copy)]
+pub enum Recording<'a> {
+    /// As a use by the sender of this request.
+    UseBy(&'a RequestContext),
+    /// As a use by somebody unknown.
+    UseBySomebody,
+    /// Not at all.
+    None,
 }
 
 impl<'a> Presentation<'a> {
     /// A token or API key that the sender of this request presents.
-    pub fn by_sender(context: &RequestContext, possession: Possession<'a>) -> Self {
+    pub fn by_sender(context: &'a RequestContext, possession: Possession<'a>) -> Self {
         Presentation {
             client_ip: Some(context.client_ip),
             possession,
+            recording: Recording::UseBy(context),
+        }
+    }
+
+    /// A token or API key that somebody tries out, as if it came from this address. That is no use of
+    /// it.
+    pub const fn tried_out(client_ip: Option<ClientIp>, possession: Possession<'a>) -> Self {
+        Presentation {
+            client_ip,
+            possession,
+            recording: Recording::None,
         }
     }
 
@@ -53,6 +77,7 @@ impl<'a> Presentation<'a> {
         Presentation {
             client_ip: None,
             possession: Possession::NotChecked,
+            recording: Recording::UseBySomebody,
         }
     }
 }
@@ -264,7 +289,7 @@ pub async fn resolve_api_key(
     presentation: Presentation<'_>,
     now: Timestamp,
 ) -> Result<ActiveApiKey, Rejection> {
-    under_lease(server, async || {
+    let active = under_lease(server, async || {
         let key = api_key::authenticate(server, presented).await?;
         let client = api_key::check_active(server, &key, presentation.client_ip, now).await?;
         // An API key is bound to no key.
@@ -274,7 +299,15 @@ pub async fn resolve_api_key(
             client,
         })
     })
-    .await
+    .await?;
+    let sender = match presentation.recording {
+        Recording::UseBy(context) => Some(context),
+        Recording::UseBySomebody => None,
+        Recording::None => return Ok(active),
+    };
+    let key_id = &active.api_key.id;
+    server.usage.record_key_use(key_id, sender, now);
+    Ok(active)
 }
 
 /// Resolves again if the cache lease expired meanwhile: the process may have been suspended between
@@ -397,7 +430,11 @@ pub async fn refuse(
     let subject = FailureSubject {
         client_id: None,
         client: owner.as_deref().map(Deref::deref),
-        target: &id,
+        target: match kind(presented) {
+            CredentialKind::AccessToken => FailureTarget::Token(&id),
+            CredentialKind::ApiKey => FailureTarget::ApiKey(&id),
+        },
+        secret_id: None,
     };
     server.record_failed_authentication(context, &subject, &reason, refusal)
 }

@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 
 use super::AuthorizationServer;
 use super::binding::Binding;
-use super::failures::FailureSubject;
+use super::failures::{FailureSubject, FailureTarget};
 use super::reason::{Reason, Rejection};
 use crate::cache::{ClientEntry, TrustRuleEntry};
 use crate::client_certificate::CertificateChain;
@@ -253,7 +253,8 @@ impl Refused {
         let subject = FailureSubject {
             client_id: client_id.filter(|id| could_be_id(id)),
             client,
-            target: client.map_or("", |client| client.client_id.as_str()),
+            target: FailureTarget::Client(client.map_or("", |client| client.client_id.as_str())),
+            secret_id: None,
         };
         server.record_failed_authentication(context, &subject, &reason, refusal)
     }

@@ -1,8 +1,7 @@
-//! Usage data that is collected in memory and written in batches: when each API key was last used,
-//! failed authentications, and traffic counters. Collecting slows no request down, and a flood of
+//! Usage data that is collected in memory and written in batches: the use of API keys, client secrets
+//! and clients, failed authentications, and traffic counters. Collecting slows no request down, and a flood of
 //! requests does not make it grow without bound.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,24 +9,30 @@ use parking_lot::Mutex;
 
 use crate::clock::Timestamp;
 use crate::metrics::{CredentialKind, Metrics};
+use crate::request_context::RequestContext;
 use crate::store::audit::AuditEntry;
 use crate::store::client::Client;
 use crate::store::grant_type::GrantType;
-use crate::store::{Store, StoreError, api_key, audit, counters};
+use crate::store::{
+    Database, Store, StoreError, api_key, audit, client_secret, counters, credential_use,
+};
 
+mod credentials;
 mod traffic;
 mod unknown_failures;
 
+pub use credentials::Used;
+use credentials::{Batch, Credentials};
 use traffic::Traffic;
 pub use traffic::{HOUR, LATENCY_BUCKETS, MINUTE, Metric, TimedRoute};
 pub use unknown_failures::UNKNOWN_RETENTION;
 use unknown_failures::UnknownFailures;
 
-/// The maximum number of API keys, and of failures, that wait to be written. Past it, further ones
-/// are dropped until the next write.
+/// The maximum number of failures that wait to be written. Past it, further ones are dropped until the
+/// next write.
 const MAX_WAITING: usize = 10_000;
 
-/// The number of counters that are written in one transaction: other writers wait for it.
+/// The number of rows that are written in one transaction: other writers wait for it.
 const BATCH: usize = 500;
 
 /// Whether a failure concerns a client or user that exists.
@@ -45,7 +50,7 @@ pub enum FailureSource {
 pub struct Usage {
     /// The Prometheus metrics of this process.
     pub metrics: Arc<Metrics>,
-    key_uses: Mutex<HashMap<String, Timestamp>>,
+    credentials: Mutex<Credentials>,
     /// Failures that concern clients and users that exist.
     failures: Mutex<Vec<AuditEntry>>,
     /// All other failures. They are kept apart, so that a flood of them displaces no known ones.
@@ -54,13 +59,25 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Records the use of an API key, for its `last_used_at`.
-    pub fn record_key_use(&self, key_id: &str, now: Timestamp) {
-        let mut key_uses = self.key_uses.lock();
-        if let Some(last) = key_uses.get_mut(key_id) {
-            *last = now.max(*last);
-        } else if key_uses.len() < MAX_WAITING {
-            key_uses.insert(key_id.to_owned(), now);
+    /// Records the use of an API key; `sender` is the request of whoever presented it, if that is
+    /// known.
+    pub fn record_key_use(&self, key_id: &str, sender: Option<&RequestContext>, now: Timestamp) {
+        let mut credentials = self.credentials.lock();
+        credentials.record_use(Used::ApiKey(key_id), sender, now);
+    }
+
+    /// Records that a client authenticated, and by which of its secrets, if it was one.
+    pub fn record_authentication(
+        &self,
+        client_id: &str,
+        secret_id: Option<&str>,
+        context: &RequestContext,
+    ) {
+        let now = context.received_at;
+        let mut credentials = self.credentials.lock();
+        credentials.record_use(Used::Client(client_id), Some(context), now);
+        if let Some(secret_id) = secret_id {
+            credentials.record_use(Used::Secret(secret_id), None, now);
         }
     }
 
@@ -111,9 +128,18 @@ impl Usage {
     }
 
     /// Counts a failed authentication, or a refused request of an authenticated client; for that
-    /// client too, if it is known. `reason` is the code of the reason.
-    pub fn count_failure(&self, client: Option<&Client>, reason: &'static str, now: Timestamp) {
+    /// client and its credential too, if they are known. `reason` is the code of the reason.
+    pub fn count_failure(
+        &self,
+        client: Option<&Client>,
+        credential: Option<Used<'_>>,
+        reason: &'static str,
+        now: Timestamp,
+    ) {
         self.metrics.count_failure(reason);
+        if let Some(credential) = credential {
+            self.credentials.lock().record_failure(credential, now);
+        }
         let mut traffic = self.traffic.lock();
         traffic.count(Metric::Failures, now);
         if let Some(client) = client {
@@ -131,31 +157,61 @@ impl Usage {
     /// # Errors
     /// Fails if the database does not answer.
     pub async fn write(&self, store: &Store, now: Timestamp) -> Result<(), StoreError> {
-        let key_uses = std::mem::take(&mut *self.key_uses.lock());
+        let credentials = self.credentials.lock().take(now);
+        self.write_with(store, credentials, now).await
+    }
+
+    /// As [`write`](Usage::write), but the use of credentials only if it is due: of many, it is written
+    /// once a minute.
+    ///
+    /// # Errors
+    /// Fails if the database does not answer.
+    pub async fn write_due(&self, store: &Store, now: Timestamp) -> Result<(), StoreError> {
+        let credentials = self.credentials.lock().take_due(now);
+        self.write_with(store, credentials, now).await
+    }
+
+    async fn write_with(
+        &self,
+        store: &Store,
+        credentials: Batch,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let failures = std::mem::take(&mut *self.failures.lock());
         let unknown = self.unknown_failures.lock().take(now);
         let traffic = std::mem::take(&mut *self.traffic.lock());
-        // Sorted: nodes that write the same rows at once would otherwise deadlock.
-        let mut key_uses: Vec<(String, Timestamp)> = key_uses.into_iter().collect();
-        key_uses.sort();
         let mut written = Ok(());
-        if !key_uses.is_empty() || !failures.is_empty() || !unknown.is_empty() {
+        if !failures.is_empty() || !unknown.is_empty() {
             written = store
                 .write_untracked(move |database| {
-                    api_key::touch(database, &key_uses)?;
                     audit::insert_all(database, &failures, None)?;
                     audit::insert_all(database, &unknown, Some(UNKNOWN_RETENTION))
                 })
                 .await;
         }
-        for batch in traffic.into_counters().chunks(BATCH) {
-            let batch = batch.to_vec();
-            // After a failure the other batches are not tried: each would wait for the timeout, and
-            // a server that stops waits for this function.
-            store
-                .write_untracked(move |database| counters::add(database, &batch))
-                .await?;
-        }
+        // After a failure the other batches are not tried: each would wait for the timeout, and a
+        // server that stops waits for this function.
+        in_batches(store, &credentials.api_keys, api_key::touch).await?;
+        in_batches(store, &credentials.secrets, client_secret::touch).await?;
+        in_batches(store, &traffic.counters_by_day(), credential_use::add).await?;
+        in_batches(store, &traffic.into_counters(), counters::add).await?;
+        in_batches(store, &credentials.counters, credential_use::add).await?;
+        in_batches(store, &credentials.origins, credential_use::add_origins).await?;
         written
     }
+}
+
+/// Writes rows, [`BATCH`] of them in each transaction.
+async fn in_batches<T: Clone + Send + Sync + 'static>(
+    store: &Store,
+    rows: &[T],
+    write: fn(&mut Database, &[T]) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    for batch in rows.chunks(BATCH) {
+        let batch = batch.to_vec();
+        store
+            .write_untracked(move |database| write(database, &batch))
+            .await?;
+    }
+    Ok(())
 }

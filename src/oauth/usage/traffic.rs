@@ -9,6 +9,7 @@ use strum::{IntoStaticStr, VariantArray};
 use crate::clock::Timestamp;
 use crate::store::client::Client;
 use crate::store::counters::{Counter, Owner};
+use crate::store::credential_use::{Bucket, UsageIncrement};
 
 /// The bucket size of the counters of the server.
 pub const MINUTE: Duration = Duration::from_secs(60);
@@ -37,6 +38,8 @@ pub enum Metric {
     /// Requests that forward authentication allowed; of a client, those with its tokens or API
     /// keys.
     Verifications,
+    /// Requests that an API key or a client secret authenticated.
+    Uses,
 }
 
 impl Metric {
@@ -78,6 +81,14 @@ fn latency_bucket(latency: Duration) -> usize {
         .partition_point(|bound| Duration::from_micros(u64::from(*bound)) < latency)
         .min(LATENCY_BUCKETS.len() - 1)
 }
+
+/// The metrics of a client that are kept by the day.
+const CLIENT_METRICS: [Metric; 4] = [
+    Metric::Tokens,
+    Metric::Introspections,
+    Metric::Verifications,
+    Metric::Failures,
+];
 
 type Counts = [i64; Metric::VARIANTS.len()];
 
@@ -133,6 +144,29 @@ impl Traffic {
 
     fn minute(&mut self, now: Timestamp) -> &mut ServerCounts {
         bucket(&mut self.minutes, now.truncate_to(MINUTE))
+    }
+
+    /// The counts of the clients by the day, as far as they are shown, sorted.
+    pub(super) fn counters_by_day(&self) -> Vec<UsageIncrement> {
+        let mut rows = Vec::new();
+        for (start, clients) in &self.hours {
+            for (client_id, client) in clients {
+                for metric in CLIENT_METRICS {
+                    let count = client.counts[metric as usize];
+                    if count > 0 {
+                        rows.push(UsageIncrement {
+                            owner_id: client_id.clone(),
+                            bucket: Bucket::Day,
+                            bucket_start: start.truncate_to(Bucket::Day.length()),
+                            metric: metric.as_str(),
+                            count,
+                        });
+                    }
+                }
+            }
+        }
+        rows.sort();
+        rows
     }
 
     /// The counts as rows, sorted.
@@ -211,6 +245,7 @@ mod tests {
             "asked",
             "failures",
             "verifications",
+            "uses",
         ];
         assert_eq!(metrics, expected);
         let routes: Vec<&str> = TimedRoute::VARIANTS
@@ -273,6 +308,16 @@ mod tests {
             expected.push(Counter::new(at(seconds), owner, "tokens", count));
         }
         expected.sort();
+        // Both hours are of the same day in UTC.
+        let day = Bucket::Day;
+        let by_day = [1, 5].map(|count| UsageIncrement {
+            owner_id: client.client_id.clone(),
+            bucket: day,
+            bucket_start: hour.truncate_to(day.length()),
+            metric: "tokens",
+            count,
+        });
+        assert_eq!(traffic.counters_by_day(), by_day);
         assert_eq!(traffic.into_counters(), expected);
     }
 }

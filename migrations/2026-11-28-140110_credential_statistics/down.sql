@@ -1,0 +1,2 @@
+DROP TABLE usage_origins;
+DROP TABLE usage_counters;
