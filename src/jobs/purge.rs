@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::oauth::AuthorizationServer;
 use crate::store::{
     Database, StoreError, api_key, audit, changes, counters, idempotency, invitation, session,
-    token, used_jti,
+    token, used_jti, webhook_delivery,
 };
 
 /// The most rows of each table in one transaction.
@@ -25,6 +25,9 @@ const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// How long API keys that have expired stay in lists.
 const EXPIRED_API_KEY_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How long deliveries of webhooks stay in lists.
+const DELIVERY_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How long counters are kept: the day that is shown, and the hour that has begun.
 const COUNTER_RETENTION: Duration = Duration::from_secs(25 * 3600);
@@ -60,6 +63,7 @@ struct Cutoffs {
     counters: Timestamp,
     audit: Timestamp,
     changes: Timestamp,
+    deliveries: Timestamp,
 }
 
 impl Cutoffs {
@@ -73,6 +77,7 @@ impl Cutoffs {
             counters: now.saturating_sub(COUNTER_RETENTION),
             audit: now.saturating_sub(audit_retention),
             changes: now.saturating_sub(cache::CHANGES_RETENTION),
+            deliveries: now.saturating_sub(DELIVERY_RETENTION),
         }
     }
 }
@@ -80,6 +85,7 @@ impl Cutoffs {
 /// Deletes one batch of each table. Returns the number of rows.
 fn purge_batch(database: &mut Database, cutoffs: &Cutoffs) -> Result<usize, StoreError> {
     Ok([
+        webhook_delivery::purge(database, cutoffs.deliveries, BATCH)?,
         token::purge(database, cutoffs.expired, BATCH)?,
         token::purge_revocations(database, cutoffs.irrevocable, BATCH)?,
         used_jti::purge(database, cutoffs.irrevocable, BATCH)?,

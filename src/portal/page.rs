@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::http::error::LogError;
 use crate::manage::actor::{
     AccountsWrite, AuditRead, ClientsRead, KeysRead, RegistrationRead, ResourcesWrite,
-    SigningKeysRead, StatusRead, TokensRead, UsersRead,
+    SigningKeysRead, StatusRead, TokensRead, UsersRead, WebhooksRead,
 };
 
 /// An item of the menu.
@@ -28,6 +28,7 @@ pub enum NavItem {
     Accounts,
     ResourceServers,
     RegistrationTokens,
+    Webhooks,
     SigningKeys,
     Audit,
     Status,
@@ -44,6 +45,7 @@ const MENU: [(&str, &[NavItem]); 4] = [
             NavItem::Applications,
             NavItem::ApiKeys,
             NavItem::RegistrationTokens,
+            NavItem::Webhooks,
         ],
     ),
     (
@@ -71,6 +73,7 @@ impl NavItem {
             NavItem::Accounts => "/accounts",
             NavItem::ResourceServers => "/resource-servers",
             NavItem::RegistrationTokens => "/registration-tokens",
+            NavItem::Webhooks => "/webhooks",
             NavItem::SigningKeys => "/signing-keys",
             NavItem::Audit => "/audit",
             NavItem::Status => "/status",
@@ -88,6 +91,7 @@ impl NavItem {
             NavItem::Accounts => "menu-accounts",
             NavItem::ResourceServers => "menu-resource-servers",
             NavItem::RegistrationTokens => "menu-registration-tokens",
+            NavItem::Webhooks => "menu-webhooks",
             NavItem::SigningKeys => "menu-signing-keys",
             NavItem::Audit => "menu-audit",
             NavItem::Status => "menu-status",
@@ -110,6 +114,7 @@ impl NavItem {
             NavItem::Accounts => user.can(AccountsWrite),
             NavItem::ResourceServers => user.can(ResourcesWrite),
             NavItem::RegistrationTokens => user.can(RegistrationRead),
+            NavItem::Webhooks => user.can(WebhooksRead),
             NavItem::SigningKeys => user.can(SigningKeysRead),
             NavItem::Audit => user.can(AuditRead),
             NavItem::Status => user.can(StatusRead),

@@ -35,6 +35,7 @@ pub mod cluster_settings;
 mod connection;
 pub mod counters;
 mod deadline;
+pub mod expiry;
 pub mod grant_type;
 pub mod idempotency;
 pub mod invitation;
@@ -57,6 +58,8 @@ pub mod token_records;
 pub mod trust_rule;
 pub mod used_jti;
 pub mod user;
+pub mod webhook;
+pub mod webhook_delivery;
 
 pub use changes::Change;
 use connection::{Connector, Failure, Session};
