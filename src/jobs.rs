@@ -12,6 +12,8 @@
 //! | `client_authorities_reload` | 2 s | every node with certificate authorities for clients |
 //! | `purge` | 5 s | the leader |
 //! | `signing_key_rotation` | 1 s | the leader |
+//! | `webhooks` | 1 s | the leader |
+//! | `expiry_warnings` | 15 s | the leader |
 //!
 //! A leader saves the other nodes the work. No job relies on it: two nodes that purge or rotate at
 //! the same time do no harm, since each of these writes is checked within its own transaction.
@@ -34,10 +36,12 @@ use crate::store::DatabaseUrl;
 mod clocks;
 pub mod cluster_settings;
 mod election;
+mod expiry;
 mod node_report;
 mod purge;
 mod rotation;
 mod supervisor;
+mod webhooks;
 
 use cluster_settings::SettingsCheck;
 use election::Election;
@@ -57,6 +61,7 @@ pub struct ReloadedFiles {
 pub struct Jobs {
     election: Option<Arc<Election>>,
     reporter: Arc<NodeReporter>,
+    webhooks: Arc<webhooks::Sender>,
     server: Arc<AuthorizationServer>,
     stop: CancellationToken,
     supervisor: JoinHandle<()>,
@@ -82,6 +87,7 @@ pub fn start(
         files.certificate.clone(),
         reports.clone(),
     ));
+    let sender = Arc::new(webhooks::Sender::new(server));
     let mut jobs = vec![
         Job::new(
             "clock_check",
@@ -132,6 +138,20 @@ pub fn start(
             server,
             rotation::run,
         ),
+        Job::new(
+            "webhooks",
+            webhooks::PERIOD,
+            RunOn::Leader,
+            &sender,
+            webhooks::Sender::run,
+        ),
+        Job::new(
+            "expiry_warnings",
+            Duration::from_secs(15),
+            RunOn::Leader,
+            server,
+            expiry::run,
+        ),
     ];
     if let Some(certificate) = &files.certificate {
         jobs.push(Job::new(
@@ -171,6 +191,7 @@ pub fn start(
     Jobs {
         election,
         reporter,
+        webhooks: sender,
         server: server.clone(),
         stop,
         supervisor: tokio::spawn(supervised),
@@ -189,6 +210,8 @@ impl Jobs {
         {
             tracing::warn!("background jobs are still running");
         }
+        // A delivery that is cut off is sent again.
+        self.webhooks.finish(STOP_TIMEOUT).await;
         let server = &self.server;
         let written = server.usage.write(&server.store, Timestamp::now()).await;
         match written.map_err(Error::from) {

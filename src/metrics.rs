@@ -116,6 +116,16 @@ impl JobOutcome {
     }
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DeliveryLabels {
+    outcome: &'static str,
+}
+
+/// The value of the label `outcome` of deliveries.
+const fn delivery_outcome(succeeded: bool) -> &'static str {
+    if succeeded { "success" } else { "failure" }
+}
+
 /// The kind of credential that an introspection was about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CredentialKind {
@@ -253,6 +263,7 @@ pub struct Metrics {
     job_last_success: Family<JobLabels, Gauge<f64, AtomicU64>>,
     job_period: Family<JobLabels, Gauge<f64, AtomicU64>>,
     job_runs: Family<JobRunLabels, Counter>,
+    webhook_deliveries: Family<DeliveryLabels, Counter>,
     signing_key_age: Gauge<f64, AtomicU64>,
     signing_key_max_age: Gauge<f64, AtomicU64>,
     process: Process,
@@ -300,6 +311,7 @@ impl Default for Metrics {
             job_last_success: Family::default(),
             job_period: Family::default(),
             job_runs: Family::default(),
+            webhook_deliveries: Family::default(),
             signing_key_age: Gauge::default(),
             signing_key_max_age: Gauge::default(),
             process: Process::default(),
@@ -419,6 +431,18 @@ impl Metrics {
             "Runs of background jobs on this node, by job and outcome",
             self.job_runs.clone(),
         );
+        registry.register(
+            "webhook_deliveries",
+            "Requests of this node to webhooks, by outcome",
+            self.webhook_deliveries.clone(),
+        );
+        for succeeded in [true, false] {
+            let outcome = delivery_outcome(succeeded);
+            drop(
+                self.webhook_deliveries
+                    .get_or_create(&DeliveryLabels { outcome }),
+            );
+        }
     }
 
     fn register_node(&self, registry: &mut Registry) {
@@ -547,6 +571,14 @@ impl Metrics {
                 name,
                 outcome: outcome.as_str(),
             })
+            .inc();
+    }
+
+    /// Counts a request to a webhook.
+    pub fn count_delivery(&self, succeeded: bool) {
+        let outcome = delivery_outcome(succeeded);
+        self.webhook_deliveries
+            .get_or_create(&DeliveryLabels { outcome })
             .inc();
     }
 

@@ -117,6 +117,8 @@ fn every_message_used_in_the_code_exists() {
         "name",
         "email",
         "code",
+        "url",
+        "description",
         "identifier",
         "scope",
         "uses",

@@ -79,5 +79,6 @@ mod traces;
 mod traffic;
 mod units;
 mod verify;
+mod webhooks;
 mod workload_identity;
 mod x509_svid;

@@ -248,6 +248,47 @@ const OPERATIONS: &[(&str, Needs, &str)] = &[
         Operator("keyward:resources:write"),
         "",
     ),
+    ("GET /api/v1/webhooks", Right("keyward:webhooks:read"), ""),
+    (
+        "POST /api/v1/webhooks",
+        Right("keyward:webhooks:write"),
+        r#"{"url": "nonsense", "events": ["*"]}"#,
+    ),
+    (
+        "GET /api/v1/webhooks/{id}",
+        Right("keyward:webhooks:read"),
+        "",
+    ),
+    (
+        "PATCH /api/v1/webhooks/{id}",
+        Right("keyward:webhooks:write"),
+        r#"{"enabled": false}"#,
+    ),
+    (
+        "DELETE /api/v1/webhooks/{id}",
+        Right("keyward:webhooks:write"),
+        "",
+    ),
+    (
+        "POST /api/v1/webhooks/{id}/rotate-secret",
+        Right("keyward:webhooks:write"),
+        "{}",
+    ),
+    (
+        "POST /api/v1/webhooks/{id}/test",
+        Right("keyward:webhooks:write"),
+        "",
+    ),
+    (
+        "GET /api/v1/webhooks/{id}/deliveries",
+        Right("keyward:webhooks:read"),
+        "",
+    ),
+    (
+        "POST /api/v1/webhooks/{id}/deliveries/{delivery_id}/resend",
+        Right("keyward:webhooks:write"),
+        "",
+    ),
     (
         "GET /api/v1/registration-tokens",
         Right("keyward:registration:read"),
@@ -363,6 +404,8 @@ const ADMINISTRATOR: &[&str] = &[
     "keyward:users:write",
     "keyward:registration:read",
     "keyward:registration:write",
+    "keyward:webhooks:read",
+    "keyward:webhooks:write",
 ];
 const OPERATOR: &[&str] = &[
     "keyward:accounts:read",
@@ -385,6 +428,8 @@ const OPERATOR: &[&str] = &[
     "keyward:tokens:revoke",
     "keyward:audit:read",
     "keyward:status:read",
+    "keyward:webhooks:read",
+    "keyward:webhooks:write",
     "keyward:operator",
 ];
 
@@ -422,6 +467,7 @@ fn ask(node: &Node, operation: &str, body: &str, authorization: Option<&str>) ->
     let path = path
         .replace("{client_id}", "018f0000-0000-7000-8000-000000000000")
         .replace("{id}", "nothing")
+        .replace("{delivery_id}", "nothing")
         .replace("{kid}", "nothing");
     let form = ["/oauth/token", "/oauth/introspect", "/oauth/revoke"].contains(&path.as_str());
     let mut headers = vec![(
@@ -860,6 +906,50 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
         "get post",
         Some("keyward:registration:write"),
     ),
+    ("/webhooks", "get", Some("keyward:webhooks:read")),
+    ("/webhooks", "post", Some("keyward:webhooks:write")),
+    ("/webhooks/new", "get", Some("keyward:webhooks:write")),
+    ("/webhooks/{id}", "get", Some("keyward:webhooks:read")),
+    (
+        "/webhooks/{id}/edit",
+        "get post",
+        Some("keyward:webhooks:write"),
+    ),
+    (
+        "/webhooks/{id}/enable",
+        "post",
+        Some("keyward:webhooks:write"),
+    ),
+    (
+        "/webhooks/{id}/disable",
+        "post",
+        Some("keyward:webhooks:write"),
+    ),
+    (
+        "/webhooks/{id}/test",
+        "post",
+        Some("keyward:webhooks:write"),
+    ),
+    (
+        "/webhooks/{id}/rotate-secret",
+        "get post",
+        Some("keyward:webhooks:write"),
+    ),
+    (
+        "/webhooks/{id}/delete",
+        "get post",
+        Some("keyward:webhooks:write"),
+    ),
+    (
+        "/webhooks/{id}/deliveries/{delivery_id}",
+        "get",
+        Some("keyward:webhooks:read"),
+    ),
+    (
+        "/webhooks/{id}/deliveries/{delivery_id}/resend",
+        "post",
+        Some("keyward:webhooks:write"),
+    ),
     ("/signing-keys", "get", Some("keyward:signing-keys:read")),
     (
         "/signing-keys/rotate",
@@ -923,10 +1013,12 @@ on_both! {
         let initial = world.cli(&["registration-token", "create", "--account", "One"]);
         let rule = world.cli(&["trust-rule", "create", &app.id, "--trusted-issuer", "https://id.example", "--condition", "sub=batch"]);
         let rule = rule["id"].as_str().unwrap();
+        let hook = world.cli(&["webhook", "create", "https://one.example/", "--account", "One", "--event", "account.create"]);
+        let hook = hook["id"].as_str().unwrap();
         let kid = node.kids()[0].clone();
         let real = |path: &str| {
-            let id = if path.starts_with("/people") { vic } else if path.starts_with("/accounts") { &account } else if path.starts_with("/registration-tokens") { initial["id"].as_str().unwrap() } else { &app.id };
-            path.replace("{id}", id).replace("{key}", key).replace("{secret}", secret).replace("{kid}", &kid).replace("{rule}", rule)
+            let id = if path.starts_with("/people") { vic } else if path.starts_with("/accounts") { &account } else if path.starts_with("/registration-tokens") { initial["id"].as_str().unwrap() } else if path.starts_with("/webhooks") { hook } else { &app.id };
+            path.replace("{id}", id).replace("{key}", key).replace("{secret}", secret).replace("{kid}", &kid).replace("{rule}", rule).replace("{delivery_id}", "nothing")
         };
         let written = || world.count("SELECT count(*) FROM audit WHERE action NOT LIKE '%.failure'");
         let form = [("name", "x"), ("email", "x@one.example"), ("role", "viewer"), ("grace", "0s"), ("identifier", "urn:x"), ("uses", "1"), ("required", "on")];

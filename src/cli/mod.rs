@@ -49,6 +49,7 @@ mod status;
 mod token;
 mod trust_rule;
 mod user;
+mod webhook;
 
 use output::Output;
 
@@ -126,6 +127,9 @@ enum Command {
     /// Manage the key that encrypts the signing keys in the database
     #[command(subcommand)]
     SealingKey(sealing_key::SealingKey),
+    /// Manage webhooks: https URLs to which events are sent
+    #[command(subcommand)]
+    Webhook(webhook::Webhook),
     /// Read the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -392,6 +396,7 @@ fn execute(command: Command, context: Context) -> Result<Output, Error> {
             Command::RegistrationToken(command) => command.run(context).await,
             Command::SigningKey(command) => command.run(context).await,
             Command::SealingKey(command) => command.run(context).await,
+            Command::Webhook(command) => command.run(context).await,
             Command::Audit(command) => command.run(context).await,
             Command::Backup(command) => command.run(&context),
             Command::Restore(command) => command.run(&context),

@@ -52,7 +52,7 @@ impl SealingKey {
                 let folder = &context.settings.keys_dir;
                 if !yes {
                     let loss = sealing_key::assess(&store, permit, folder).await?;
-                    if loss.signing_keys.is_empty() && loss.second_factors.is_empty() {
+                    if loss.is_empty() {
                         return Err(Error::new(
                             Code::Conflict,
                             "Nothing is lost: the sealing key file decrypts everything in this database",
@@ -74,8 +74,8 @@ impl SealingKey {
 
 fn done(rotated: &Rotated) -> Output {
     let sealed = format!(
-        "Re-encrypted {} signing keys and {} TOTP secrets with the new key",
-        rotated.signing_keys, rotated.second_factors
+        "Re-encrypted {} signing keys, {} TOTP secrets and the secrets of {} webhooks with the new key",
+        rotated.signing_keys, rotated.second_factors, rotated.webhooks
     );
     let next = match rotated.keys_in_file {
         1 => "The old key is only needed for backups made before",
@@ -96,6 +96,12 @@ fn lost(loss: &Loss) -> String {
         lines.push(format!(
             "Users whose authenticator codes are refused (recovery codes still work; otherwise run: keyward user reset-second-factor EMAIL): {}",
             loss.second_factors.join(" ")
+        ));
+    }
+    if !loss.webhooks.is_empty() {
+        lines.push(format!(
+            "Webhooks whose deliveries fail until you run keyward webhook rotate-secret: {}",
+            loss.webhooks.join(" ")
         ));
     }
     if let Some(kid) = &loss.new_signing_key {

@@ -178,7 +178,7 @@ pub struct Settings {
     )]
     pub security_profile: SecurityProfile,
 
-    /// Allow `jwks_uri`, and issuers of trust rules, at loopback, private and link-local addresses
+    /// Allow `jwks_uri`, issuers of trust rules and webhooks at loopback, private and link-local addresses
     #[arg(
         long,
         global = true,

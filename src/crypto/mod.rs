@@ -6,4 +6,5 @@ pub mod jwt;
 pub mod password;
 pub mod sealing_key;
 pub mod secret_hash;
+pub mod webhook_signature;
 pub mod x509;

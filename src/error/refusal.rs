@@ -153,6 +153,19 @@ refusals! {
     api_key_profile(profile: &str) = InvalidRequest, "The client has the security profile {profile}, which does not allow API keys";
     api_key_is_last() = Conflict, "The last API key cannot be deleted; create another one first";
 
+    // Webhooks.
+    webhooks_full(limit: usize) = Conflict, "There can be at most {limit} webhooks; delete one first";
+    webhook_url(detail: &str) = InvalidRequest, "The URL cannot be used: {detail}";
+    webhook_description(limit: usize) = InvalidRequest, "A description must have at most {limit} characters, none of them invisible";
+    webhook_no_events() = InvalidRequest, "A webhook needs at least one event; give * for all";
+    webhook_all_events() = InvalidRequest, "The event * stands for all, so there can be no other beside it";
+    webhook_event(event: &str) = InvalidRequest, "There is no event {event}";
+    webhook_for_operators() = AccessDenied, "Only an operator can have a webhook for all accounts";
+    webhook_account_or_all() = InvalidRequest, "Give an account or all_accounts, and not both";
+    webhook_disabled_by_operator() = AccessDenied, "An operator disabled this webhook, so only an operator can enable or delete it";
+    webhook_is_disabled() = Conflict, "The webhook is disabled; enable it first";
+    webhook_grace() = InvalidRequest, "The old secret can stay valid for at most a week";
+
     // Resource servers.
     resource_server_exists(identifier: &str) = Conflict, "The resource server {identifier} already exists";
     resource_server_in_use(count: usize, identifier: &str, user: &str) = Conflict, "{count} clients can use {identifier}, among them {user}; change them first";

@@ -3,7 +3,7 @@
 
 use super::management::{
     Changed, Created, Page, Paging, Rotation, accounts, audit, clients, keys, registration_tokens,
-    resources, secrets, signing_keys, status, tokens, traffic, trust_rules, usage, users,
+    resources, secrets, signing_keys, status, tokens, traffic, trust_rules, usage, users, webhooks,
 };
 use super::oauth::SIGNED_INTROSPECTION;
 use super::operation::Operation as Op;
@@ -22,6 +22,7 @@ use crate::manage::traffic::Traffic;
 use crate::manage::trust_rule::{TrustRuleView, TrustTest};
 use crate::manage::usage::Usage;
 use crate::manage::user::UserView;
+use crate::manage::webhook::{DeliveryView, WebhookView};
 use crate::oauth::introspection::Introspection;
 use crate::oauth::issuance::TokenResponse;
 use crate::oauth::server_metadata::ServerMetadata;
@@ -38,6 +39,7 @@ pub fn operations() -> Vec<Op> {
         management_of_clients(),
         management_of_credentials(),
         management_of_trust_rules(),
+        management_of_webhooks(),
         management_of_resource_servers(),
         management_of_signing_keys(),
         management_of_tokens(),
@@ -622,6 +624,94 @@ fn management_of_trust_rules() -> Vec<Op> {
         )
         .returns_empty(204, "Deleted")
         .requires(Right::TrustRulesWrite),
+    ]
+}
+
+fn management_of_webhooks() -> Vec<Op> {
+    vec![
+        Op::get(
+            "/api/v1/webhooks",
+            "listWebhooks",
+            "List webhooks",
+            webhooks::list,
+        )
+        .query::<Paging>()
+        .returns::<Page<WebhookView>>(200, "The webhooks, the oldest first")
+        .requires(Right::WebhooksRead),
+        Op::post(
+            "/api/v1/webhooks",
+            "createWebhook",
+            "Create a webhook: a URL that gets the events of an account",
+            webhooks::create,
+        )
+        .json::<webhooks::CreateWebhook>()
+        .creates::<Created<WebhookView>>()
+        .requires(Right::WebhooksWrite),
+        Op::get(
+            "/api/v1/webhooks/{id}",
+            "showWebhook",
+            "Show a webhook",
+            webhooks::show,
+        )
+        .returns::<WebhookView>(200, "The webhook, without its secret")
+        .requires(Right::WebhooksRead),
+        Op::patch(
+            "/api/v1/webhooks/{id}",
+            "updateWebhook",
+            "Change, disable or enable a webhook",
+            webhooks::update,
+        )
+        .json::<webhooks::UpdateWebhook>()
+        .returns::<WebhookView>(200, "The changed webhook")
+        .requires(Right::WebhooksWrite),
+        Op::delete(
+            "/api/v1/webhooks/{id}",
+            "deleteWebhook",
+            "Delete a webhook",
+            webhooks::delete,
+        )
+        .returns_empty(204, "Deleted")
+        .requires(Right::WebhooksWrite),
+        Op::post(
+            "/api/v1/webhooks/{id}/rotate-secret",
+            "rotateWebhookSecret",
+            "Replace the secret that signs the deliveries of a webhook",
+            webhooks::rotate_secret,
+        )
+        .json::<Rotation>()
+        .returns::<Created<WebhookView>>(
+            201,
+            "The webhook with its new secret; the old one signs too until the grace period ends",
+        )
+        .requires(Right::WebhooksWrite)
+        .errors(&[409]),
+        Op::post(
+            "/api/v1/webhooks/{id}/test",
+            "testWebhook",
+            "Send the event webhook.test to a webhook",
+            webhooks::test,
+        )
+        .returns::<DeliveryView>(201, "The delivery, which is sent now")
+        .requires(Right::WebhooksWrite)
+        .errors(&[409]),
+        Op::get(
+            "/api/v1/webhooks/{id}/deliveries",
+            "listDeliveries",
+            "List the deliveries of a webhook",
+            webhooks::deliveries,
+        )
+        .query::<Paging>()
+        .returns::<Page<DeliveryView>>(200, "The deliveries, the newest first")
+        .requires(Right::WebhooksRead),
+        Op::post(
+            "/api/v1/webhooks/{id}/deliveries/{delivery_id}/resend",
+            "resendDelivery",
+            "Send the event of a delivery again",
+            webhooks::resend,
+        )
+        .returns::<DeliveryView>(201, "The new delivery, which is sent now")
+        .requires(Right::WebhooksWrite)
+        .errors(&[409]),
     ]
 }
 

@@ -12,7 +12,7 @@ use crate::oauth::AuthorizationServer;
 use crate::store::credential_use::Bucket;
 use crate::store::{
     Database, StoreError, api_key, audit, changes, counters, credential_use, idempotency,
-    invitation, session, token, used_jti,
+    invitation, session, token, used_jti, webhook_delivery,
 };
 
 /// The most rows of each table in one transaction.
@@ -26,6 +26,9 @@ const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// How long API keys that have expired stay in lists.
 const EXPIRED_API_KEY_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How long deliveries of webhooks stay in lists.
+const DELIVERY_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How long counters are kept: the day that is shown, and the hour that has begun.
 const COUNTER_RETENTION: Duration = Duration::from_secs(25 * 3600);
@@ -66,6 +69,7 @@ struct Cutoffs {
     days: Timestamp,
     audit: Timestamp,
     changes: Timestamp,
+    deliveries: Timestamp,
 }
 
 impl Cutoffs {
@@ -80,6 +84,7 @@ impl Cutoffs {
             days: now.saturating_sub(DAY_RETENTION),
             audit: now.saturating_sub(audit_retention),
             changes: now.saturating_sub(cache::CHANGES_RETENTION),
+            deliveries: now.saturating_sub(DELIVERY_RETENTION),
         }
     }
 }
@@ -87,6 +92,7 @@ impl Cutoffs {
 /// Deletes one batch of each table. Returns the number of rows.
 fn purge_batch(database: &mut Database, cutoffs: &Cutoffs) -> Result<usize, StoreError> {
     Ok([
+        webhook_delivery::purge(database, cutoffs.deliveries, BATCH)?,
         token::purge(database, cutoffs.expired, BATCH)?,
         token::purge_revocations(database, cutoffs.irrevocable, BATCH)?,
         used_jti::purge(database, cutoffs.irrevocable, BATCH)?,

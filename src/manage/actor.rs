@@ -9,7 +9,7 @@ pub use super::rights::{
     AccountsRead, AccountsWrite, AuditRead, ClientsRead, ClientsWrite, KeysRead, KeysWrite,
     RegistrationRead, RegistrationWrite, ResourcesRead, ResourcesWrite, RightType, SigningKeysRead,
     SigningKeysWrite, StatusRead, TokensRead, TokensRevoke, TrustRulesRead, TrustRulesWrite,
-    UsersRead, UsersWrite,
+    UsersRead, UsersWrite, WebhooksRead, WebhooksWrite,
 };
 use super::rights::{Right, Rights};
 use crate::clock::Timestamp;

@@ -17,6 +17,7 @@ pub mod api_key;
 pub mod audit;
 pub mod client;
 pub mod clock;
+pub mod expiry;
 pub mod idempotency;
 pub mod invitation;
 mod policy;
@@ -38,6 +39,7 @@ pub mod trust_preset;
 pub mod trust_rule;
 pub mod usage;
 pub mod user;
+pub mod webhook;
 
 /// The services that operations use, for entry points that depend on management alone.
 pub use crate::oauth::AuthorizationServer;

@@ -48,6 +48,12 @@ pub enum Right {
     /// Create, update and delete resource servers.
     #[strum(serialize = "keyward:resources:write")]
     ResourcesWrite,
+    /// Read webhooks and their deliveries.
+    #[strum(serialize = "keyward:webhooks:read")]
+    WebhooksRead,
+    /// Create, update and delete webhooks, and so receive the events of the account.
+    #[strum(serialize = "keyward:webhooks:write")]
+    WebhooksWrite,
     /// List initial access tokens, never in full.
     #[strum(serialize = "keyward:registration:read")]
     RegistrationRead,
@@ -149,6 +155,8 @@ impl Rights {
         Right::UsersWrite,
         Right::RegistrationRead,
         Right::RegistrationWrite,
+        Right::WebhooksRead,
+        Right::WebhooksWrite,
     ]));
 
     /// The rights in a scope. Tokens that name no right are ignored.
@@ -245,6 +253,8 @@ right_types! {
     TokensRevoke
     AuditRead
     StatusRead
+    WebhooksRead
+    WebhooksWrite
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The sealing key, which seals the private halves of signing keys and the second factors of users:
-//! rotation, and recovery after its loss.
+//! The sealing key, which seals the private halves of signing keys, the second factors of users and the
+//! secrets of webhooks: rotation, and recovery after its loss.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use super::actor::Permit;
 use super::rights::SigningKeysWrite;
 use super::second_factor;
 use super::signing_key::{RotationPolicy, generate, reschedule, sealed_row};
+use super::webhook;
 use crate::clock::Timestamp;
 use crate::crypto::jws::SignatureAlgorithm;
 use crate::crypto::sealing_key::{
@@ -35,6 +36,8 @@ pub struct Rotated {
     pub signing_keys: usize,
     /// How many second factors are sealed with the new key.
     pub second_factors: usize,
+    /// How many webhooks have their secrets sealed with the new key.
+    pub webhooks: usize,
     /// How many keys the file holds now: more than one until [`prune`].
     pub keys_in_file: usize,
 }
@@ -149,12 +152,13 @@ async fn reseal(
     kept: usize,
 ) -> Result<Rotated, Error> {
     let file = sealing_keys.clone();
-    let (signing_keys, second_factors) = store
+    let (signing_keys, second_factors, webhooks) = store
         .write(permit.now(), move |transaction| {
             let signing_keys = reseal_signing_keys(transaction, &file, permit.now())?;
             let second_factors = reseal_second_factors(transaction, &file)?;
+            let webhooks = webhook::reseal(transaction, &file)?;
             permit.audit(transaction, action, None, KEY_FILE)?;
-            Ok::<_, Error>((signing_keys, second_factors))
+            Ok::<_, Error>((signing_keys, second_factors, webhooks))
         })
         .await?;
     let mut lines = sealing_keys.lines();
@@ -163,6 +167,7 @@ async fn reseal(
     Ok(Rotated {
         signing_keys,
         second_factors,
+        webhooks,
         keys_in_file: lines.len(),
     })
 }
@@ -214,9 +219,18 @@ pub struct Loss {
     pub signing_keys: Vec<String>,
     /// The users whose authenticator codes are refused. Their recovery codes still work.
     pub second_factors: Vec<String>,
+    /// The webhooks whose deliveries cannot be signed until their secret is rotated.
+    pub webhooks: Vec<String>,
     /// The signing key that replaces the lost ones; absent before [`reset`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new_signing_key: Option<String>,
+}
+
+impl Loss {
+    /// Whether nothing is lost.
+    pub fn is_empty(&self) -> bool {
+        self.signing_keys.is_empty() && self.second_factors.is_empty() && self.webhooks.is_empty()
+    }
 }
 
 /// The loss if `file` is all that there is, and the rows of the lost signing keys.
@@ -224,7 +238,7 @@ fn find_loss(
     database: &mut Database,
     file: Option<&SealingKeyFile>,
     now: Timestamp,
-) -> Result<(Loss, Vec<SigningKey>), StoreError> {
+) -> Result<(Loss, Vec<SigningKey>), Error> {
     let is_lost_key = |key: &SigningKey| {
         let is_in_use = matches!(key.state(now), State::Signing | State::Published);
         is_in_use && file.is_none_or(|file| SigningKeyPair::open(key, file).is_err())
@@ -248,6 +262,7 @@ fn find_loss(
             .filter(is_lost_factor)
             .map(|user| user.email)
             .collect(),
+        webhooks: webhook::lost(database, file)?,
         new_signing_key: None,
     };
     Ok((loss, lost_keys))
@@ -348,7 +363,7 @@ fn withdrawn(key: SigningKey, policy: RotationPolicy, now: Timestamp) -> Signing
 }
 
 fn refuse_intact(loss: &Loss) -> Result<(), Error> {
-    if loss.signing_keys.is_empty() && loss.second_factors.is_empty() {
+    if loss.is_empty() {
         return Err(Error::new(
             Code::Conflict,
             "Nothing is lost: the key file opens everything in this database",

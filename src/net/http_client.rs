@@ -1,7 +1,7 @@
 //! Outgoing HTTP requests: to the `jwks_uri` of clients, to the issuers and bundle endpoints of trust
-//! rules, and to this server's own metadata for `keyward check`.
+//! rules, to webhooks, and to this server's own metadata for `keyward check`.
 //!
-//! A `jwks_uri` or an issuer is chosen by a partner, so requests to it are protected against server-side request
+//! A `jwks_uri`, an issuer or a webhook is chosen by a partner, so requests to it are protected against server-side request
 //! forgery (SSRF): https only, no redirects, a small response within a short time, and every
 //! address that the name resolves to is checked where the connection is made. With an outgoing
 //! proxy it is the proxy that resolves names and makes connections, so the proxy has to refuse
@@ -33,12 +33,17 @@ use key_sets::{KeySets, Location};
 /// The time from the start of a request to the last byte of its response.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The time from the start of sending an event to the head of the response.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The largest body of a response, in bytes.
 const MAX_BODY: u64 = 64 * 1024;
 
-/// Fetches the key sets that clients and issuers publish, and caches them.
+/// Fetches the key sets that clients and issuers publish, and caches them; sends events to webhooks.
 pub struct HttpClient {
     key_sets: Arc<KeySets>,
+    agent: Agent,
+    addresses: Addresses,
 }
 
 impl HttpClient {
@@ -54,7 +59,9 @@ impl HttpClient {
         };
         let agent = agent(settings, Target::Partner)?;
         Ok(HttpClient {
-            key_sets: Arc::new(KeySets::new(agent, addresses)),
+            key_sets: Arc::new(KeySets::new(agent.clone(), addresses)),
+            agent,
+            addresses,
         })
     }
 
@@ -87,6 +94,77 @@ impl HttpClient {
     ) -> Result<Arc<JwkSet>, JwksError> {
         let location = Location::Issuer(issuer.to_owned());
         self.key_sets.get(&location, account, wanted).await
+    }
+}
+
+impl HttpClient {
+    /// Sends a JSON document to a URL of a partner with these headers, and returns the status of the
+    /// response, whatever it is. The body of the response is not read. This blocks.
+    ///
+    /// # Errors
+    /// [`SendError`] if there is no response within [`SEND_TIMEOUT`].
+    pub fn send_event(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<u16, SendError> {
+        let has_public_host =
+            || url::Url::parse(url).is_ok_and(|parsed| !has_private_host(&parsed));
+        if self.addresses == Addresses::Public && !has_public_host() {
+            return Err(SendError::Address);
+        }
+        let mut request = self
+            .agent
+            .post(url)
+            .header("Content-Type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.config().timeout_global(Some(SEND_TIMEOUT)).build();
+        Ok(request.send(body)?.status().as_u16())
+    }
+}
+
+/// Why there is no response to an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The host name has no address, or only private ones.
+    #[error("the host has no address that may be connected to")]
+    Address,
+    /// There was no response in time.
+    #[error("no response in time")]
+    Timeout,
+    /// The certificate or the TLS handshake was refused.
+    #[error("the TLS handshake failed")]
+    Tls,
+    /// No connection was made, or it broke.
+    #[error("the connection failed")]
+    Connection,
+    /// The response is not HTTP.
+    #[error("the response is not HTTP")]
+    Protocol,
+}
+
+impl From<ureq::Error> for SendError {
+    fn from(error: ureq::Error) -> Self {
+        use std::io::ErrorKind;
+        match error {
+            ureq::Error::HostNotFound | ureq::Error::BadUri(_) => SendError::Address,
+            ureq::Error::Timeout(_) => SendError::Timeout,
+            ureq::Error::Tls(_) | ureq::Error::Rustls(_) => SendError::Tls,
+            // rustls reports what it refuses as an I/O error.
+            ureq::Error::Io(error) => match error.kind() {
+                ErrorKind::InvalidData => SendError::Tls,
+                ErrorKind::TimedOut | ErrorKind::WouldBlock => SendError::Timeout,
+                ErrorKind::UnexpectedEof => SendError::Connection,
+                // A look-up of a name that fails has no error code of the system.
+                _ if error.raw_os_error().is_none() => SendError::Address,
+                _ => SendError::Connection,
+            },
+            ureq::Error::ConnectionFailed => SendError::Connection,
+            _ => SendError::Protocol,
+        }
     }
 }
 

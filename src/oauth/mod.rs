@@ -153,6 +153,11 @@ impl AuthorizationServer {
         self.signing_keys.sealing_keys()
     }
 
+    /// The client for requests to partners.
+    pub(crate) fn http_client(&self) -> &HttpClient {
+        &self.http_client
+    }
+
     /// The certificate authorities for client certificates, if there are any.
     pub(crate) fn client_authorities(&self) -> Option<&Arc<ClientAuthorities>> {
         self.client_authorities.as_ref()

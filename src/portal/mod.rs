@@ -59,6 +59,8 @@ mod trust_rules;
 mod try_key;
 mod usage;
 mod user_agent;
+mod webhook_form;
+mod webhooks;
 
 use crate::config::Issuer;
 use crate::error::{Code, Error};
@@ -351,6 +353,38 @@ fn pages(config: &mut web::ServiceConfig) {
                 get(registration_tokens::confirm_delete),
                 post(registration_tokens::delete),
             ],
+        ))
+        .service(at(
+            "/webhooks",
+            [get(webhooks::list), post(webhook_form::create)],
+        ))
+        .service(at("/webhooks/new", [get(webhook_form::show_new)]))
+        .service(at("/webhooks/{id}", [get(webhooks::show)]))
+        .service(at(
+            "/webhooks/{id}/edit",
+            [get(webhook_form::show_edit), post(webhook_form::edit)],
+        ))
+        .service(at("/webhooks/{id}/enable", [post(webhooks::enable)]))
+        .service(at("/webhooks/{id}/disable", [post(webhooks::disable)]))
+        .service(at("/webhooks/{id}/test", [post(webhooks::test)]))
+        .service(at(
+            "/webhooks/{id}/rotate-secret",
+            [
+                get(webhooks::confirm_rotation),
+                post(webhooks::rotate_secret),
+            ],
+        ))
+        .service(at(
+            "/webhooks/{id}/delete",
+            [get(webhooks::confirm_delete), post(webhooks::delete)],
+        ))
+        .service(at(
+            "/webhooks/{id}/deliveries/{delivery_id}",
+            [get(webhooks::show_delivery)],
+        ))
+        .service(at(
+            "/webhooks/{id}/deliveries/{delivery_id}/resend",
+            [post(webhooks::resend)],
         ))
         .service(at("/signing-keys", [get(signing_keys::list)]))
         .service(at("/signing-keys/rotate", [post(signing_keys::rotate)]))

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::http::error::LogError;
 use crate::manage::actor::{
     AccountsRead, AccountsWrite, AuditRead, ClientsRead, KeysRead, RegistrationRead,
-    ResourcesWrite, SigningKeysRead, StatusRead, TokensRead, UsersRead,
+    ResourcesWrite, SigningKeysRead, StatusRead, TokensRead, UsersRead, WebhooksRead,
 };
 
 /// An item of the menu.
@@ -29,6 +29,7 @@ pub enum NavItem {
     Accounts,
     ResourceServers,
     RegistrationTokens,
+    Webhooks,
     SigningKeys,
     Audit,
     Status,
@@ -45,6 +46,7 @@ const MENU: [(&str, &[NavItem]); 4] = [
             NavItem::Applications,
             NavItem::ApiKeys,
             NavItem::RegistrationTokens,
+            NavItem::Webhooks,
         ],
     ),
     (
@@ -78,6 +80,7 @@ impl NavItem {
             NavItem::Accounts => "/accounts",
             NavItem::ResourceServers => "/resource-servers",
             NavItem::RegistrationTokens => "/registration-tokens",
+            NavItem::Webhooks => "/webhooks",
             NavItem::SigningKeys => "/signing-keys",
             NavItem::Audit => "/audit",
             NavItem::Status => "/status",
@@ -96,6 +99,7 @@ impl NavItem {
             NavItem::Accounts => "menu-accounts",
             NavItem::ResourceServers => "menu-resource-servers",
             NavItem::RegistrationTokens => "menu-registration-tokens",
+            NavItem::Webhooks => "menu-webhooks",
             NavItem::SigningKeys => "menu-signing-keys",
             NavItem::Audit => "menu-audit",
             NavItem::Status => "menu-status",
@@ -119,6 +123,7 @@ impl NavItem {
             NavItem::Accounts => user.can(AccountsWrite),
             NavItem::ResourceServers => user.can(ResourcesWrite),
             NavItem::RegistrationTokens => user.can(RegistrationRead),
+            NavItem::Webhooks => user.can(WebhooksRead),
             NavItem::SigningKeys => user.can(SigningKeysRead),
             NavItem::Audit => user.can(AuditRead),
             NavItem::Status => user.can(StatusRead),

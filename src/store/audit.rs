@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::schema::audit;
-use super::{Database, StoreError, Transaction};
+use super::{Database, StoreError, Transaction, webhook_delivery};
 use crate::client_ip::ClientIp;
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
@@ -40,6 +40,8 @@ pub enum Action {
     ApiKeyCreate,
     #[strum(serialize = "api_key.delete")]
     ApiKeyDelete,
+    #[strum(serialize = "api_key.expire_soon")]
+    ApiKeyExpireSoon,
     #[strum(serialize = "api_key.revoke")]
     ApiKeyRevoke,
     #[strum(serialize = "api_key.rotate")]
@@ -86,6 +88,8 @@ pub enum Action {
     SecretCreate,
     #[strum(serialize = "secret.delete")]
     SecretDelete,
+    #[strum(serialize = "secret.expire_soon")]
+    SecretExpireSoon,
     #[strum(serialize = "secret.rotate")]
     SecretRotate,
     #[strum(serialize = "secret.update")]
@@ -148,6 +152,22 @@ pub enum Action {
     UserSetSecondFactor,
     #[strum(serialize = "verification.refused")]
     VerificationRefused,
+    #[strum(serialize = "webhook.create")]
+    WebhookCreate,
+    #[strum(serialize = "webhook.delete")]
+    WebhookDelete,
+    #[strum(serialize = "webhook.disable")]
+    WebhookDisable,
+    #[strum(serialize = "webhook.enable")]
+    WebhookEnable,
+    #[strum(serialize = "webhook.resend")]
+    WebhookResend,
+    #[strum(serialize = "webhook.rotate")]
+    WebhookRotate,
+    #[strum(serialize = "webhook.test")]
+    WebhookTest,
+    #[strum(serialize = "webhook.update")]
+    WebhookUpdate,
 }
 
 impl Action {
@@ -178,6 +198,23 @@ impl Action {
                 | Action::SigningKeyRotate
                 | Action::TrustRuleCreate
                 | Action::UserCreate
+                | Action::WebhookCreate
+                | Action::WebhookRotate
+        )
+    }
+
+    /// Whether webhooks can subscribe to the action. Failures and tokens are too many, and what is sent
+    /// to a webhook is no event for another.
+    pub fn is_event(self) -> bool {
+        !matches!(
+            self,
+            Action::AuthenticationFailure
+                | Action::SessionFailure
+                | Action::TokenIssue
+                | Action::TokenRefused
+                | Action::VerificationRefused
+                | Action::WebhookResend
+                | Action::WebhookTest
         )
     }
 }
@@ -472,7 +509,7 @@ pub fn insert(transaction: &mut Transaction<'_>, entry: &AuditEntry) -> Result<(
         .values(entry)
         .execute(transaction.database)?;
     transaction.audited = true;
-    Ok(())
+    webhook_delivery::enqueue(transaction.database, entry)
 }
 
 /// Writes audit entries for one actor in one request: it holds what all of these entries have in

@@ -52,6 +52,9 @@ const TABLES: &[(&str, Treatment)] = &[
     ("clock", Treatment::Keep),
     ("leader", Treatment::Keep),
     ("nodes", Treatment::Keep),
+    // One that was deleted since the backup must get no events again.
+    ("webhooks", Treatment::Keep),
+    ("webhook_deliveries", Treatment::Keep),
     ("changes", Treatment::Keep),
     ("change_counter", Treatment::Keep),
     ("__diesel_schema_migrations", Treatment::Keep),

@@ -36,6 +36,7 @@ mod connection;
 pub mod counters;
 pub mod credential_use;
 mod deadline;
+pub mod expiry;
 pub mod grant_type;
 pub mod idempotency;
 pub mod invitation;
@@ -60,6 +61,8 @@ pub mod token_records;
 pub mod trust_rule;
 pub mod used_jti;
 pub mod user;
+pub mod webhook;
+pub mod webhook_delivery;
 
 pub use changes::Change;
 use connection::{Connector, Failure, Session};

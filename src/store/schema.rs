@@ -52,6 +52,7 @@ diesel::table! {
         name -> Nullable<Text>,
         last_used_at -> Nullable<BigInt>,
         use_recorded_from -> Nullable<BigInt>,
+        expiry_announced_at -> Nullable<BigInt>,
     }
 }
 
@@ -70,6 +71,7 @@ diesel::table! {
         allowed_ips -> Text,
         last_used_at -> Nullable<BigInt>,
         replaced_by -> Nullable<Text>,
+        expiry_announced_at -> Nullable<BigInt>,
     }
 }
 
@@ -330,11 +332,50 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    webhooks (id) {
+        id -> Text,
+        account_id -> Nullable<Text>,
+        url -> Text,
+        description -> Text,
+        events -> Text,
+        secret_sealed -> Text,
+        previous_sealed -> Nullable<Text>,
+        previous_until -> Nullable<BigInt>,
+        failing_since -> Nullable<BigInt>,
+        last_failure_at -> Nullable<BigInt>,
+        disabled_at -> Nullable<BigInt>,
+        disabled_by -> Nullable<Text>,
+        created_at -> BigInt,
+        created_by -> Text,
+    }
+}
+
+diesel::table! {
+    webhook_deliveries (id) {
+        id -> Text,
+        webhook_id -> Text,
+        event_id -> Text,
+        event_type -> Text,
+        body -> Text,
+        created_at -> BigInt,
+        attempts -> BigInt,
+        next_attempt_at -> Nullable<BigInt>,
+        last_attempt_at -> Nullable<BigInt>,
+        delivered_at -> Nullable<BigInt>,
+        response_status -> Nullable<BigInt>,
+        failure -> Nullable<Text>,
+        duration_ms -> Nullable<BigInt>,
+    }
+}
+
 diesel::joinable!(clients -> accounts (account_id));
 diesel::allow_tables_to_appear_in_same_query!(
     accounts,
     clients,
     client_secrets,
     api_keys,
-    resource_servers
+    resource_servers,
+    webhooks,
+    webhook_deliveries
 );

@@ -15,6 +15,8 @@ use super::security_profile::SecurityProfile;
 use super::session::AuthLevel;
 use super::trust_rule::{Conditions, RuleKind};
 use super::user::Role;
+use super::webhook::WebhookDisabledBy;
+use super::webhook_delivery::DeliveryFailure;
 use crate::clock::Timestamp;
 use crate::crypto::jws::SignatureAlgorithm;
 use crate::crypto::x509::CertificateName;
@@ -77,5 +79,7 @@ stored_as_text!(
     AuthLevel,
     Conditions,
     RuleKind,
-    SecurityProfile
+    SecurityProfile,
+    WebhookDisabledBy,
+    DeliveryFailure
 );

@@ -1,5 +1,5 @@
-//! A partner's HTTPS server for `jwks_uri`, with a certificate that a node has to be configured to
-//! trust.
+//! A partner's HTTPS server for `jwks_uri` and webhooks, with a certificate that a node has to be
+//! configured to trust.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -110,6 +110,19 @@ impl KeyServer {
     }
 }
 
+/// Whether a request is complete, with the body that it announces.
+fn is_whole(request: &str) -> bool {
+    let Some((head, body)) = request.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .map_or(0, |(_, value)| value.trim().parse().unwrap());
+    body.len() >= length
+}
+
 /// Errors occur when the node closes the connection.
 fn serve(
     stream: TcpStream,
@@ -121,10 +134,13 @@ fn serve(
     let mut stream =
         rustls::StreamOwned::new(rustls::ServerConnection::new(config).unwrap(), stream);
     let mut request = [0; 4096];
-    let Ok(length) = stream.read(&mut request) else {
-        return;
-    };
-    let text = String::from_utf8_lossy(&request[..length]).into_owned();
+    let mut text = String::new();
+    while !is_whole(&text) {
+        match stream.read(&mut request) {
+            Ok(0) | Err(_) => return,
+            Ok(length) => text.push_str(&String::from_utf8_lossy(&request[..length])),
+        }
+    }
     let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
     requests.lock().unwrap().push(text);
     *hits.lock().unwrap().entry(path.clone()).or_default() += 1;

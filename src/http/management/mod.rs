@@ -42,6 +42,7 @@ pub(super) mod traffic;
 pub(super) mod trust_rules;
 pub(super) mod usage;
 pub(super) mod users;
+pub(super) mod webhooks;
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -331,6 +332,9 @@ pub(super) struct Created<T> {
     /// The complete value of the `Authorization` header for the API key.
     #[serde(skip_serializing_if = "Option::is_none")]
     authorization: Option<Disclosed>,
+    /// The secret that signs the deliveries of a webhook.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signing_secret: Option<Disclosed>,
     /// The initial access token.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<Disclosed>,
@@ -349,6 +353,7 @@ impl<T> Created<T> {
             client_secret: None,
             api_key: None,
             authorization: None,
+            signing_secret: None,
             token: None,
             warnings: Vec::new(),
         }
