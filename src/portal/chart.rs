@@ -6,7 +6,7 @@ use std::time::Duration;
 use maud::{Markup, html};
 
 use super::session_extractor::{CurrentUser, PageContext};
-use crate::clock::Timestamp;
+use crate::clock::{TimeZone, Timestamp};
 use crate::manage::signing_key::SigningKeyView;
 
 /// Width and height of a chart in SVG units; the browser scales it.
