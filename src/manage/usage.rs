@@ -253,7 +253,7 @@ mod tests {
     fn the_last_point_is_the_hour_or_day_that_has_begun() {
         for (by, first_at) in [
             (Bucket::Hour, -23 * 3600),
-            (Bucket::Day, -90 * 86_400 + 14_400),
+            (Bucket::Day, -89 * 86_400 - 28_800),
         ] {
             assert_eq!(first(by, at(3599)), at(first_at), "{by:?}");
             let points = points(&[], by, first(by, at(3599)), &Subject::Client);
