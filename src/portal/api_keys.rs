@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
+use super::api_key_bulk;
 use super::application::{Application, Tab};
 use super::audit::actor_name;
 use super::components::{
@@ -153,6 +154,7 @@ pub fn rows(user: &CurrentUser, application: &Application, keys: &[ApiKeyView]) 
             };
             vec![
                 html! {
+                    @if can_edit && can_revoke && !expired { (api_key_bulk::checkbox(user, key)) }
                     @if is_replaced(key) { strong { (key.name.trim_end_matches(&format!(" ({})", key.id))) } " " (badge("off", &user.t("replaced"))) }
                     @else { strong { (key.name) } }
                     @if key.manage_keys { " " (badge("plain", &user.t("manages-keys"))) }
@@ -184,7 +186,10 @@ pub fn rows(user: &CurrentUser, application: &Application, keys: &[ApiKeyView]) 
         "column-expires",
         "",
     ];
-    table(user, &user.t("menu-api-keys"), &columns, &rows)
+    html! {
+        (table(user, &user.t("menu-api-keys"), &columns, &rows))
+        @if can_edit && can_revoke { (api_key_bulk::form(user, application)) }
+    }
 }
 
 /// Whether a rotation replaced the key.
@@ -331,7 +336,7 @@ pub(super) async fn find(
         .ok_or_else(refusal::api_key_unknown)?)
 }
 
-fn last_used(user: &CurrentUser, key: &ApiKeyView) -> String {
+pub(super) fn last_used(user: &CurrentUser, key: &ApiKeyView) -> String {
     match key.last_used_at {
         None => user.t("key-never-used"),
         Some(used) => user.tr(
