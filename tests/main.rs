@@ -64,6 +64,7 @@ mod reference;
 mod registration;
 mod reload;
 mod revocation;
+mod revoke_keys;
 mod rights;
 mod sealing_key;
 mod security_profile;

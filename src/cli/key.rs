@@ -89,10 +89,12 @@ pub enum Key {
         #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = parse_duration)]
         grace: Duration,
     },
-    /// Delete an API key; it is refused at once
+    /// Delete API keys, all of them or none; they are refused at once
     Delete {
         client_id: String,
-        key_id: String,
+
+        #[arg(required = true)]
+        key_id: Vec<String>,
 
         #[command(flatten)]
         confirmation: Confirmation,
@@ -200,9 +202,12 @@ impl Key {
                 key_id,
                 confirmation,
             } => {
-                confirmation.ask(&format!("This deletes the API key {key_id}."))?;
-                api_key::delete(&store, operator.may(KeysWrite)?, &client_id, &key_id).await?;
-                Ok(Output::done(format!("Deleted the API key {key_id}")))
+                let named = key_id.join(", ");
+                confirmation.ask(&format!("This deletes the API keys {named}."))?;
+                let ids = key_id.into_iter().collect();
+                let permit = operator.may(KeysWrite)?;
+                api_key::delete_all(&store, permit, &client_id, ids).await?;
+                Ok(Output::done(format!("Deleted the API keys {named}")))
             }
         }
     }

@@ -532,6 +532,16 @@ fn management_of_credentials() -> Vec<Op> {
         .returns_empty(204, "Deleted")
         .requires(Right::KeysWrite)
         .errors(&[409]),
+        Op::post(
+            "/api/v1/clients/{client_id}/revoke-keys",
+            "revokeKeys",
+            "Delete several API keys of a client, all of them or none",
+            keys::delete_all,
+        )
+        .json::<keys::RevokeKeys>()
+        .returns_empty(204, "Deleted")
+        .requires(Right::KeysWrite)
+        .errors(&[409]),
         Op::get(
             "/api/v1/registration-tokens",
             "listRegistrationTokens",

@@ -1,5 +1,6 @@
 //! API keys of a client: at least one and at most [`MAX_API_KEYS`] active ones, each with a unique name.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use crate::secret::SecretString;
 pub use crate::store::api_key::IpRanges;
 use crate::store::api_key::{self, ApiKey};
 use crate::store::audit::Action;
-use crate::store::client::{Client, could_be_id};
+use crate::store::client::Client;
 use crate::store::{Database, Store, Transaction};
 
 /// The maximum number of active keys of a client.
@@ -329,31 +330,45 @@ pub async fn delete(
     client_id: &str,
     id: &str,
 ) -> Result<(), Error> {
+    delete_all(store, permit, client_id, BTreeSet::from([id.to_owned()])).await
+}
+
+/// Deletes keys of one client, all of them or none.
+///
+/// # Errors
+/// `not_found` for an unknown key; `conflict` if the client would have no active key any more;
+/// `invalid_request` without keys.
+pub async fn delete_all(
+    store: &Arc<Store>,
+    permit: Permit<KeysWrite>,
+    client_id: &str,
+    ids: BTreeSet<String>,
+) -> Result<(), Error> {
     let now = permit.now();
     let client_id = client_id.to_owned();
-    let id = id.to_owned();
     store
         .write(now, move |transaction| {
             let client = find_editable(transaction.database(), &permit, &client_id)?;
-            let found = if could_be_id(&id) {
-                api_key::find(transaction.database(), &id)?
-            } else {
-                None
+            let keys = api_key::list(transaction.database(), &client_id)?;
+            if ids.is_empty() {
+                return Err(refusal::api_keys_not_chosen());
+            }
+            if let Some(unknown) = ids.iter().find(|id| keys.iter().all(|key| key.id != **id)) {
+                return Err(not_found("API key", unknown));
+            }
+            let active = |chosen: bool| {
+                keys.iter()
+                    .any(|key| !key.is_expired(now) && ids.contains(&key.id) == chosen)
             };
-            let key = found
-                .filter(|key| key.client_id == client_id)
-                .ok_or_else(|| not_found("API key", &id))?;
-            let active = active_keys(transaction.database(), &client_id, now)?;
-            if !key.is_expired(now) && active.len() == 1 {
+            if active(true) && !active(false) {
                 return Err(refusal::api_key_is_last());
             }
-            api_key::delete(transaction, &id, now)?;
-            permit.audit(
-                transaction,
-                Action::ApiKeyDelete,
-                Some(&client.account_id),
-                &id,
-            )
+            for id in &ids {
+                api_key::delete(transaction, id, now)?;
+                let account = Some(client.account_id.as_str());
+                permit.audit(transaction, Action::ApiKeyDelete, account, id)?;
+            }
+            Ok(())
         })
         .await
 }

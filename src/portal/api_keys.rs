@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
+use super::api_key_bulk;
 use super::application::{Application, Tab};
 use super::applications;
 use super::audit::actor_name;
@@ -163,6 +164,7 @@ pub fn rows(user: &CurrentUser, application: &Application, keys: &[ApiKeyView]) 
             };
             vec![
                 html! {
+                    @if can_edit && can_revoke && !expired { (api_key_bulk::checkbox(user, key)) }
                     @if is_replaced(key) { (page_link(key.name.trim_end_matches(&format!(" ({})", key.id)))) " " (badge("off", &user.t("replaced"))) }
                     @else { (page_link(&key.name)) }
                     @if key.manage_keys { " " (badge("plain", &user.t("manages-keys"))) }
@@ -194,7 +196,10 @@ pub fn rows(user: &CurrentUser, application: &Application, keys: &[ApiKeyView]) 
         "column-expires",
         "",
     ];
-    table(user, &user.t("menu-api-keys"), &columns, &rows)
+    html! {
+        (table(user, &user.t("menu-api-keys"), &columns, &rows))
+        @if can_edit && can_revoke { (api_key_bulk::form(user, application)) }
+    }
 }
 
 /// Whether a rotation replaced the key.
@@ -330,7 +335,7 @@ pub(super) async fn find(
         .ok_or_else(refusal::api_key_unknown)?)
 }
 
-fn last_used(user: &CurrentUser, key: &ApiKeyView) -> String {
+pub(super) fn last_used(user: &CurrentUser, key: &ApiKeyView) -> String {
     match key.last_used_at {
         None => user.t("key-never-used"),
         Some(used) => user.tr(

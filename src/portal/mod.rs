@@ -21,6 +21,7 @@ use actix_web::{
 mod account;
 mod account_field;
 mod accounts;
+mod api_key_bulk;
 mod api_key_edit;
 mod api_keys;
 mod application;
@@ -239,6 +240,10 @@ fn pages(config: &mut web::ServiceConfig) {
         ))
         .service(at("/api-keys", [get(api_keys::choose)]))
         .service(at("/try", [get(try_key::show), post(try_key::try_out)]))
+        .service(at(
+            "/applications/{id}/revoke-keys",
+            [get(api_key_bulk::confirm), post(api_key_bulk::revoke)],
+        ))
         .service(at(
             "/applications/{id}/keys",
             [get(api_keys::list), post(api_keys::create)],

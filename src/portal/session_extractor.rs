@@ -2,6 +2,7 @@
 //! holds. A handler that takes a [`CurrentUser`] requires a complete session; one that takes an
 //! [`AuthenticatedForm`] also requires the CSRF token of that session.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
@@ -103,6 +104,14 @@ impl PageContext {
     pub fn query(&self, name: &str) -> Option<String> {
         let (_, query) = self.path_and_query.split_once('?')?;
         Form::parse(query.as_bytes()).optional(name)
+    }
+
+    /// All values of a query parameter.
+    pub fn query_all(&self, name: &str) -> BTreeSet<String> {
+        let query = self.path_and_query.split_once('?');
+        let query = query.map_or("", |(_, query)| query);
+        let form = Form::parse(query.as_bytes());
+        form.all(name).map(str::to_owned).collect()
     }
 
     /// A message in the language of the page.

@@ -1,5 +1,6 @@
 //! `/api/v1/clients/{client_id}/keys`
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -37,6 +38,15 @@ pub(in crate::http) struct CreateKey {
     /// Whether the key may manage the keys of the client.
     #[serde(default)]
     manage_keys: bool,
+}
+
+/// The API keys to delete, all of them or none.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct RevokeKeys {
+    /// The ids of the keys.
+    #[schemars(length(min = 1))]
+    ids: BTreeSet<String>,
 }
 
 /// Changes of an API key. Members that are left out stay as they are.
@@ -162,6 +172,18 @@ pub(in crate::http) async fn rotate(
     let rotated = api_key::rotate(api.store(), permit, &client_id, &id, grace);
     let (key, view) = rotated.await?;
     Ok(respond(StatusCode::CREATED, &with_key(&key, view)))
+}
+
+/// `POST /api/v1/clients/{client_id}/revoke-keys`
+pub(in crate::http) async fn delete_all(
+    api: ApiRequest,
+    client_id: Path<String>,
+    payload: Payload,
+) -> HandlerResult {
+    let permit = api.permit(KeysWrite).await?;
+    let RevokeKeys { ids } = api.json(payload).await?;
+    api_key::delete_all(api.store(), permit, &client_id, ids).await?;
+    Ok(no_content())
 }
 
 /// `DELETE /api/v1/clients/{client_id}/keys/{id}`

@@ -458,12 +458,20 @@ help-grace = Long enough to switch everything to the new key.
 key-last-used = Last used { $when }.
 key-never-used = Never used.
 revoke-key = Revoke { $name }
+key-choose = Select { $name }
+keys-revoke-chosen = Revoke selected keys
+keys-revoke-title = { $count ->
+    [one] Revoke { $count } key?
+   *[other] Revoke { $count } keys?
+}
+keys-revoke-text = Anything that uses these keys stops working immediately. You can’t undo this.
 revoke-text = Anything that uses this key stops working immediately. You can’t undo this.
 help-key-name = Where the key is used, such as “Nightly import”.
 help-key-scope = If you select none, the key has the full scope of the application.
 help-allowed-ips = One address or range per line, such as 203.0.113.0/24. Leave empty to allow all addresses.
 help-manage-keys = The key can create and revoke keys through /apiKeys. Don’t use such a key to call other APIs.
 done-key-updated = API key updated.
+done-keys-revoked = API keys revoked.
 done-key-revoked = API key revoked.
 
 ## People
@@ -990,6 +998,7 @@ refusal-api-key-ip-ranges = Enter IP addresses or ranges such as 203.0.113.0/24.
 refusal-api-key-no-scope = Select at least one scope.
 refusal-api-key-no-ip-ranges = Enter at least one IP address or range, or allow any address.
 refusal-api-key-already-rotated = This API key was already rotated.
+refusal-api-keys-not-chosen = Select at least one API key.
 refusal-api-key-is-last = You can’t revoke the last key. Rotate it instead. If it was leaked, expire the old key immediately.
 refusal-webhooks-full = You can have at most { $limit } webhooks. Delete one first.
 refusal-webhook-url = Enter an https URL.

@@ -461,12 +461,20 @@ help-grace = Prévoyez le temps de déployer la nouvelle clé partout.
 key-last-used = Dernière utilisation { $when }.
 key-never-used = Jamais utilisée.
 revoke-key = Révoquer { $name }
+key-choose = Sélectionner { $name }
+keys-revoke-chosen = Révoquer les clés sélectionnées
+keys-revoke-title = { $count ->
+    [one] Révoquer { $count } clé ?
+   *[other] Révoquer { $count } clés ?
+}
+keys-revoke-text = Tout ce qui utilise ces clés cessera immédiatement de fonctionner. Cette action est irréversible.
 revoke-text = Tout ce qui utilise cette clé cessera immédiatement de fonctionner. Cette action est irréversible.
 help-key-name = L’usage de la clé, par exemple « Import nocturne ».
 help-key-scope = Sans sélection, la clé a toute la portée de l’application.
 help-allowed-ips = Une adresse ou une plage par ligne, par exemple 203.0.113.0/24. Laissez vide pour autoriser toutes les adresses.
 help-manage-keys = La clé peut créer et révoquer des clés par /apiKeys. N’utilisez pas une telle clé pour appeler d’autres API.
 done-key-updated = Clé d’API modifiée.
+done-keys-revoked = Clés d’API révoquées.
 done-key-revoked = Clé d’API révoquée.
 
 ## Personnes
@@ -993,6 +1001,7 @@ refusal-api-key-ip-ranges = Saisissez des adresses IP ou des plages telles que 2
 refusal-api-key-no-scope = Sélectionnez au moins une portée.
 refusal-api-key-no-ip-ranges = Saisissez au moins une adresse IP ou une plage, ou autorisez toutes les adresses.
 refusal-api-key-already-rotated = Cette clé d’API a déjà été remplacée.
+refusal-api-keys-not-chosen = Sélectionnez au moins une clé d’API.
 refusal-api-key-is-last = La dernière clé ne peut pas être révoquée. Remplacez-la plutôt. En cas de fuite, faites expirer immédiatement l’ancienne clé.
 refusal-webhooks-full = Vous pouvez avoir au plus { $limit } webhooks. Supprimez-en un d’abord.
 refusal-webhook-url = Saisissez une URL https.
