@@ -512,6 +512,37 @@ fn several_nodes_send_each_event_once_and_survive_the_death_of_one() {
     assert!(arrived(&later));
 }
 
+on_both! {
+    fn old_deliveries_are_purged(world: World) {
+        let hooks = receiver(&world, &["/hook"]);
+        let hook = create(&world, &hooks, "/hook", &["--all-accounts", "--event", "account.create"]);
+        for _ in 0..3 {
+            world.cli(&["webhook", "test", text(&hook, "id")]);
+        }
+        let kept = text(&deliveries(&world, &hook)[0], "id").to_owned();
+        world.execute(&format!("UPDATE webhook_deliveries SET created_at = 1000 WHERE id <> '{kept}'"));
+        world.clocks_are_trusted();
+        let _node = start(&world, &hooks);
+        eventually("the purge", || (deliveries(&world, &hook).len() == 1).then_some(()));
+        assert_eq!(text(&deliveries(&world, &hook)[0], "id"), kept);
+    }
+}
+
+#[test]
+fn a_restore_brings_no_deleted_webhook_back() {
+    let world = World::sqlite();
+    let hooks = receiver(&world, &["/hook"]);
+    let flags = ["--all-accounts", "--event", "*"];
+    let deleted = create(&world, &hooks, "/hook", &flags);
+    assert!(world.run(&["backup", "backup.db"]).status.success());
+    world.cli(&["webhook", "delete", text(&deleted, "id")]);
+    let kept = create(&world, &hooks, "/hook", &flags);
+    assert!(world.run(&["restore", "backup.db"]).status.success());
+    let listed = world.cli(&["webhook", "list"]);
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    assert_eq!(listed[0]["id"], kept["id"]);
+}
+
 #[test]
 fn private_addresses_are_refused_without_the_setting() {
     let world = World::sqlite();

@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
+use serde_json::Value;
 
 use super::audit::action_message;
 use super::components::{
@@ -261,7 +262,7 @@ pub async fn show_delivery(
             @if let Some(duration) = delivery.duration_ms { dt { (user.t("webhook-duration")) } dd { (user.language.number(duration)) " ms" } }
             dt { (user.t("column-next-attempt")) } dd { (next_attempt(&user, &delivery)) }
         }
-        (copy(&user, &user.t("webhook-body"), "body", &delivery.body))
+        (copy(&user, &user.t("webhook-body"), "body", &on_several_lines(&delivery.body)))
     };
     let resend = path(&id, &format!("/deliveries/{delivery_id}/resend"));
     let can_resend = user.can(WebhooksWrite) && webhook.enabled;
@@ -272,6 +273,14 @@ pub async fn show_delivery(
         ..PageHeader::titled(user.t(&action_message(&delivery.event_type)))
     };
     Ok(user_page(&user, NavItem::Webhooks, header, content))
+}
+
+/// A JSON text as people read it.
+fn on_several_lines(json: &str) -> String {
+    let parsed: Option<Value> = serde_json::from_str(json).ok();
+    parsed
+        .and_then(|value| serde_json::to_string_pretty(&value).ok())
+        .unwrap_or_else(|| json.to_owned())
 }
 
 /// Leads to the webhook with the notice `done-WHAT`, or shows there why the change was refused.

@@ -4,7 +4,7 @@
 //! is neither lost nor sent for a change that was not made.
 
 use diesel::prelude::*;
-use serde_json::{Value, json};
+use serde::Serialize;
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use super::audit::{Action, AuditEntry, new_id};
@@ -69,6 +69,15 @@ fn unknown_failure(_: &str) -> UnknownName {
 
 named_in_json!(DeliveryFailure);
 
+/// What is sent.
+#[derive(Serialize)]
+struct Event<'a> {
+    #[serde(rename = "type")]
+    event_type: &'a str,
+    timestamp: Timestamp,
+    data: &'a AuditEntry,
+}
+
 /// A row of `webhook_deliveries`.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = webhook_deliveries)]
@@ -104,29 +113,20 @@ pub struct Delivery {
 impl Delivery {
     /// The delivery of an audit entry to a webhook, due at once.
     pub fn of(entry: &AuditEntry, webhook_id: &str) -> Self {
-        let body = json!({
-            "type": entry.action,
-            "timestamp": entry.happened_at,
-            "data": entry,
-        });
-        Delivery::new(
-            webhook_id,
-            (&entry.id, &entry.action),
-            &body,
-            entry.happened_at,
-        )
-    }
-
-    fn new(webhook_id: &str, event: (&str, &str), body: &Value, now: Timestamp) -> Self {
+        let event = Event {
+            event_type: &entry.action,
+            timestamp: entry.happened_at,
+            data: entry,
+        };
         Delivery {
-            id: new_id(now),
+            id: new_id(entry.happened_at),
             webhook_id: webhook_id.to_owned(),
-            event_id: event.0.to_owned(),
-            event_type: event.1.to_owned(),
-            body: body.to_string(),
-            created_at: now,
+            event_id: entry.id.clone(),
+            event_type: entry.action.clone(),
+            body: serde_json::to_string(&event).unwrap_or_default(),
+            created_at: entry.happened_at,
             attempts: 0,
-            next_attempt_at: Some(now),
+            next_attempt_at: Some(entry.happened_at),
             last_attempt_at: None,
             delivered_at: None,
             response_status: None,
