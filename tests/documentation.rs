@@ -413,6 +413,14 @@ fn the_commands_of_the_incident_page_work() {
         (jwt::header(token)["kid"] != kid.as_str()).then_some(())
     });
     reader.set("EMAIL", email);
+    let hook = world.cli(&[
+        "webhook",
+        "create",
+        "https://hooks.example/",
+        "--event",
+        "*",
+    ]);
+    reader.set("WEBHOOK_ID", hook["id"].as_str().unwrap());
     reader.follow("The sealing key leaked", &[], &[]);
     assert_eq!(node.token_reply(&other, &[]).status, 200);
 
