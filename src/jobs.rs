@@ -13,6 +13,7 @@
 //! | `purge` | 5 s | the leader |
 //! | `signing_key_rotation` | 1 s | the leader |
 //! | `webhooks` | 1 s | the leader |
+//! | `search_keys` | 60 s | the leader |
 //! | `expiry_warnings` | 15 s | the leader |
 //!
 //! A leader saves the other nodes the work. No job relies on it: two nodes that purge or rotate at
@@ -40,6 +41,7 @@ mod expiry;
 mod node_report;
 mod purge;
 mod rotation;
+mod search_keys;
 mod supervisor;
 mod webhooks;
 
@@ -144,6 +146,13 @@ pub fn start(
             RunOn::Leader,
             &sender,
             webhooks::Sender::run,
+        ),
+        Job::new(
+            "search_keys",
+            Duration::from_secs(60),
+            RunOn::Leader,
+            server,
+            search_keys::run,
         ),
         Job::new(
             "expiry_warnings",

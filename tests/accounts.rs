@@ -91,6 +91,9 @@ on_both! {
         }
         assert_eq!(node.token_reply(&disabled, &[]).status, 401, "what was disabled before stays so");
         assert_eq!(ada.sign_in(EMAIL, PASSWORD).status, 303);
+        // Reopening an account that is open ends no session.
+        world.cli(&["account", "reopen", "Acme"]);
+        assert_eq!(ada.get("/portal/profile").status, 200);
         assert_eq!(register(node).status, 201);
     }
 

@@ -331,13 +331,18 @@ async fn set_closed(
             if account.kind == AccountKind::ResourceServers {
                 return Err(refusal::account_not_closable(&account.name));
             }
-            // A second request keeps the time of the first.
-            account.closed_at = closed_at.map(|at| account.closed_at.unwrap_or(at));
+            // A second request changes nothing.
+            if account.closed_at.is_some() == closed_at.is_some() {
+                return Ok(account);
+            }
+            account.closed_at = closed_at;
             account::update(transaction, &account)?;
             client::set_account_closed(transaction, &account.id, account.closed_at)?;
-            session::delete_of_account(transaction, &account.id)?;
             let action = match closed_at {
-                Some(_) => Action::AccountClose,
+                Some(_) => {
+                    session::delete_of_account(transaction, &account.id)?;
+                    Action::AccountClose
+                }
                 None => Action::AccountReopen,
             };
             permit.audit(transaction, action, Some(&account.id), &account.id)?;

@@ -597,10 +597,15 @@ pub(super) fn migrate(session: &mut Session) -> Result<(), StoreError> {
         database
             .run_pending_migrations(MIGRATIONS)
             .map(drop)
-            .map_err(failed)?;
-        search_key::fill(database)
+            .map_err(failed)
     });
-    migrated.map_err(|failed| match session.failure() {
+    // In transactions of their own: the tables that were altered are locked no longer, so that other
+    // nodes go on. What is not filled if this is cut off, the leader fills.
+    let filled = migrated.and_then(|()| {
+        while transaction(session, &search_key::fill)? > 0 {}
+        Ok(())
+    });
+    filled.map_err(|failed| match session.failure() {
         Failure::ReadOnly => StoreError::Unavailable(
             "it is read-only, and its tables are not those of this version of Keyward yet"
                 .to_owned(),

@@ -50,7 +50,7 @@ mod postgres_url;
 pub mod registration_token;
 pub mod resource_server;
 mod schema;
-mod search_key;
+pub mod search_key;
 pub mod security_profile;
 pub mod session;
 pub mod signing_key;

@@ -10,8 +10,8 @@ use diesel::prelude::*;
 use super::schema::{accounts, clients, users};
 use super::{Database, StoreError};
 
-/// How many rows are read at a time to fill their keys.
-const BATCH: i64 = 1000;
+/// How many rows of each table are filled in one transaction, which locks them.
+const BATCH: i64 = 500;
 
 /// The search key of a name.
 pub(super) fn search_key(name: &str) -> String {
@@ -32,35 +32,32 @@ pub(super) fn range(text: &str) -> (String, String) {
 }
 
 macro_rules! fill_table {
-    ($database:expr, $table:ident, $id:ident, $name:ident) => {
-        loop {
-            let rows: Vec<(String, String)> = $table::table
-                .filter($table::search_key.eq(""))
-                .filter($table::$name.ne(""))
-                .select(($table::$id, $table::$name))
-                .limit(BATCH)
-                .load($database)?;
-            if rows.is_empty() {
-                break;
-            }
-            for (id, name) in rows {
-                diesel::update($table::table.find(id))
-                    .set($table::search_key.eq(search_key(&name)))
-                    .execute($database)?;
-            }
+    ($database:expr, $table:ident, $id:ident, $name:ident) => {{
+        let rows: Vec<(String, String)> = $table::table
+            .filter($table::search_key.eq(""))
+            .filter($table::$name.ne(""))
+            .select(($table::$id, $table::$name))
+            .limit(BATCH)
+            .load($database)?;
+        for (id, name) in &rows {
+            diesel::update($table::table.find(id))
+                .set($table::search_key.eq(search_key(name)))
+                .execute($database)?;
         }
-    };
+        rows.len()
+    }};
 }
 
-/// Fills the keys that are empty: of rows from before there were keys.
+/// Fills keys that are empty, a batch of each table: of rows from before there were keys, or that a
+/// node of a version without them inserted. Returns how many were filled.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
-pub(super) fn fill(database: &mut Database) -> Result<(), StoreError> {
-    fill_table!(database, clients, client_id, name);
-    fill_table!(database, accounts, id, name);
-    fill_table!(database, users, id, email);
-    Ok(())
+pub fn fill(database: &mut Database) -> Result<usize, StoreError> {
+    let clients = fill_table!(database, clients, client_id, name);
+    let accounts = fill_table!(database, accounts, id, name);
+    let users = fill_table!(database, users, id, email);
+    Ok(clients + accounts + users)
 }
 
 #[cfg(test)]

@@ -167,10 +167,11 @@ pub fn search(
     limit: i64,
 ) -> Result<Vec<User>, StoreError> {
     let (first, end) = search_key::range(text);
+    let after = after.unwrap_or_default();
     let named = users::table
-        .filter(users::search_key.ge(first))
+        .filter(users::search_key.ge(first.max(search_key(after))))
         .filter(users::search_key.lt(end))
-        .filter(users::search_key.gt(after.map(search_key).unwrap_or_default()))
+        .filter(users::email.ne(after))
         .order((users::search_key, users::id))
         .limit(limit)
         .select(User::as_select());

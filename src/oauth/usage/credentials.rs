@@ -119,8 +119,8 @@ impl Credentials {
         records.get_mut(id)
     }
 
-    /// Takes what is to be written at `now`, if it is due.
-    pub(super) fn take_due(&mut self, now: Timestamp) -> Batch {
+    /// Takes everything, if it is due to be written at `now`.
+    pub(super) fn take_due(&mut self, now: Timestamp) -> Credentials {
         let records = self.api_keys.len() + self.secrets.len() + self.clients.len();
         let is_full = records >= MAX_RECORDS / 2 || self.origins >= MAX_ALL_ORIGINS / 2;
         let is_small = records + self.origins <= WRITTEN_AT_ONCE;
@@ -130,28 +130,33 @@ impl Credentials {
         if is_small || is_full || is_late {
             self.take(now)
         } else {
-            Batch::default()
+            Credentials::default()
         }
     }
 
-    /// Takes everything.
-    pub(super) fn take(&mut self, now: Timestamp) -> Batch {
+    /// Takes everything. Requests wait for the lock meanwhile, so the batch is made of it later.
+    pub(super) fn take(&mut self, now: Timestamp) -> Credentials {
         let taken = std::mem::take(self);
         self.taken_at = Some(now);
+        taken
+    }
+
+    /// What is to be written.
+    pub(super) fn into_batch(self) -> Batch {
         let mut batch = Batch::default();
-        for (id, record) in taken.api_keys {
+        for (id, record) in self.api_keys {
             batch
                 .api_keys
                 .extend(record.last_used.map(|at| (id.clone(), at)));
             batch.add(&id, record);
         }
-        for (id, record) in taken.secrets {
+        for (id, record) in self.secrets {
             batch
                 .secrets
                 .extend(record.last_used.map(|at| (id.clone(), at)));
             batch.add(&id, record);
         }
-        for (id, record) in taken.clients {
+        for (id, record) in self.clients {
             batch.add(&id, record);
         }
         batch.api_keys.sort();
@@ -279,7 +284,7 @@ mod tests {
         credentials.record_use(key, None, at(2));
         credentials.record_failure(key, at(3));
         credentials.record_use(Used::Client("c"), Some(&sender(2, "")), at(4));
-        let batch = credentials.take_due(at(10));
+        let batch = credentials.take_due(at(10)).into_batch();
         assert_eq!(batch.api_keys, [("k".to_owned(), at(3600))]);
         assert_eq!(batch.secrets, []);
         let counters: Vec<(&str, Bucket, &str, i64)> = batch
@@ -307,7 +312,7 @@ mod tests {
             origins,
             [("c", "203.0.113.2", "", 1), ("k", "203.0.113.1", "curl", 4)]
         );
-        assert_eq!(credentials.take(at(11)), Batch::default());
+        assert_eq!(credentials.take(at(11)).into_batch(), Batch::default());
     }
 
     #[test]
@@ -317,7 +322,7 @@ mod tests {
             let sender = sender(1, &format!("made up {number}"));
             credentials.record_use(Used::ApiKey("k"), Some(&sender), at(number));
         }
-        let batch = credentials.take(at(1000));
+        let batch = credentials.take(at(1000)).into_batch();
         let mut seen: Vec<&str> = batch.origins.iter().map(|row| &*row.user_agent).collect();
         seen.sort_unstable();
         let expected: Vec<String> = (990..1000)
@@ -335,7 +340,7 @@ mod tests {
                 credentials.record_use(Used::ApiKey(&id), Some(&sender(1, user_agent)), at(0));
             }
         }
-        let batch = credentials.take(at(0));
+        let batch = credentials.take(at(0)).into_batch();
         assert_eq!(batch.api_keys.len(), MAX_RECORDS);
         assert_eq!(batch.origins.len(), MAX_ALL_ORIGINS);
     }

@@ -158,7 +158,7 @@ impl Usage {
     /// Fails if the database does not answer.
     pub async fn write(&self, store: &Store, now: Timestamp) -> Result<(), StoreError> {
         let credentials = self.credentials.lock().take(now);
-        self.write_with(store, credentials, now).await
+        self.write_with(store, credentials.into_batch(), now).await
     }
 
     /// As [`write`](Usage::write), but the use of credentials only if it is due: of many, it is written
@@ -168,7 +168,7 @@ impl Usage {
     /// Fails if the database does not answer.
     pub async fn write_due(&self, store: &Store, now: Timestamp) -> Result<(), StoreError> {
         let credentials = self.credentials.lock().take_due(now);
-        self.write_with(store, credentials, now).await
+        self.write_with(store, credentials.into_batch(), now).await
     }
 
     async fn write_with(
