@@ -106,6 +106,8 @@ pub(super) struct Session {
     pub database: Database,
     /// The deadline, on connections whose statements are cancelled.
     pub deadline: Option<Deadline>,
+    /// Until when the caller waits, if it does not wait to the end.
+    until: Option<Instant>,
     failure: Arc<AtomicU8>,
     /// The TLS bridge must live as long as the connection.
     _connector: Arc<Connector>,
@@ -123,11 +125,17 @@ impl Session {
     }
 
     /// Starts a try: resets the failure, and sets the deadline.
-    pub fn begin(&self, until: Instant) {
+    pub fn begin(&mut self, until: Instant) {
+        self.until = Some(until);
         self.failure.store(Failure::None as u8, Ordering::Relaxed);
         if let Some(deadline) = &self.deadline {
             deadline.set(until);
         }
+    }
+
+    /// Whether the caller has stopped waiting for this try.
+    pub fn is_abandoned(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() >= until)
     }
 }
 
@@ -324,6 +332,7 @@ impl Connector {
         Ok(Session {
             database,
             deadline: None,
+            until: None,
             failure,
             _connector: self.clone(),
         })

@@ -509,9 +509,18 @@ fn transaction<T, E: From<StoreError>>(
             connection,
             "BEGIN ISOLATION LEVEL READ COMMITTED",
         ),
-        database @ Database::Sqlite(_) => Database::begin_transaction(database),
+        // The lock at once, and not at the first write, so that it is known here how long it took.
+        Database::Sqlite(connection) => {
+            AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE")
+        }
     };
     begun.map_err(|error| Failed::of(session.failure(), StoreError::from(error).into()))?;
+    if session.is_abandoned() {
+        // The caller was told that nothing is changed.
+        let _ = Database::rollback_transaction(&mut session.database);
+        let error = StoreError::Unavailable("no answer in time".to_owned());
+        return Err(Failed::Final(error.into()));
+    }
     match work(&mut session.database) {
         Ok(value) => match Database::commit_transaction(&mut session.database) {
             Ok(()) => Ok(value),

@@ -202,7 +202,7 @@ async function developing(language) {
   await see('key, not used')
   await to(page, `${own}/keys`)
   await fill(page, { name: `Page ${language} used` })
-  await send(page)
+  await button(page, '/keys')
   await verify(await given(page, 'key'))
   await to(page, `${own}/keys`)
   await leads(page, () => page.locator('tbody strong a').last().click())
