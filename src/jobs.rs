@@ -13,7 +13,7 @@
 //! | `purge` | 5 s | the leader |
 //! | `signing_key_rotation` | 1 s | the leader |
 //! | `webhooks` | 1 s | the leader |
-//! | `search_keys` | 60 s | the leader |
+//! | `search_keys` | 5 s | the leader |
 //! | `expiry_warnings` | 15 s | the leader |
 //!
 //! A leader saves the other nodes the work. No job relies on it: two nodes that purge or rotate at
@@ -149,7 +149,7 @@ pub fn start(
         ),
         Job::new(
             "search_keys",
-            Duration::from_secs(60),
+            Duration::from_secs(5),
             RunOn::Leader,
             server,
             search_keys::run,
