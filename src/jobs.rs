@@ -14,7 +14,7 @@
 //! | `signing_key_rotation` | 1 s | the leader |
 //! | `webhooks` | 1 s | the leader |
 //! | `search_keys` | 5 s | the leader |
-//! | `expiry_warnings` | 15 s | the leader |
+//! | `expiry_warnings` | 5 min | the leader |
 //!
 //! A leader saves the other nodes the work. No job relies on it: two nodes that purge or rotate at
 //! the same time do no harm, since each of these writes is checked within its own transaction.
@@ -156,7 +156,7 @@ pub fn start(
         ),
         Job::new(
             "expiry_warnings",
-            Duration::from_secs(15),
+            expiry::PERIOD,
             RunOn::Leader,
             server,
             expiry::run,

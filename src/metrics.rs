@@ -121,9 +121,32 @@ struct DeliveryLabels {
     outcome: &'static str,
 }
 
-/// The value of the label `outcome` of deliveries.
-const fn delivery_outcome(succeeded: bool) -> &'static str {
-    if succeeded { "success" } else { "failure" }
+/// What became of an event for a webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryOutcome {
+    /// The receiver accepted the request.
+    Success,
+    /// The receiver did not accept the request.
+    Failure,
+    /// There was no request, since the webhook had too many pending deliveries.
+    Dropped,
+}
+
+impl DeliveryOutcome {
+    const ALL: [DeliveryOutcome; 3] = [
+        DeliveryOutcome::Success,
+        DeliveryOutcome::Failure,
+        DeliveryOutcome::Dropped,
+    ];
+
+    const fn labels(self) -> DeliveryLabels {
+        let outcome = match self {
+            DeliveryOutcome::Success => "success",
+            DeliveryOutcome::Failure => "failure",
+            DeliveryOutcome::Dropped => "dropped",
+        };
+        DeliveryLabels { outcome }
+    }
 }
 
 /// The kind of credential that an introspection was about.
@@ -208,6 +231,8 @@ pub struct Snapshot {
     pub connections_evicted: u64,
     /// Log lines that could not be written, since the start.
     pub log_lines_dropped: u64,
+    /// Events that were dropped for webhooks, since the start.
+    pub events_dropped: u64,
     /// Spans that were exported by OTLP, since the start.
     pub spans_exported: u64,
     /// Spans that could not be exported, since the start.
@@ -433,15 +458,11 @@ impl Metrics {
         );
         registry.register(
             "webhook_deliveries",
-            "Requests of this node to webhooks, by outcome",
+            "Requests of this node to webhooks, and events that it dropped, by outcome",
             self.webhook_deliveries.clone(),
         );
-        for succeeded in [true, false] {
-            let outcome = delivery_outcome(succeeded);
-            drop(
-                self.webhook_deliveries
-                    .get_or_create(&DeliveryLabels { outcome }),
-            );
+        for outcome in DeliveryOutcome::ALL {
+            drop(self.webhook_deliveries.get_or_create(&outcome.labels()));
         }
     }
 
@@ -575,10 +596,9 @@ impl Metrics {
     }
 
     /// Counts a request to a webhook.
-    pub fn count_delivery(&self, succeeded: bool) {
-        let outcome = delivery_outcome(succeeded);
+    pub fn count_delivery(&self, outcome: DeliveryOutcome) {
         self.webhook_deliveries
-            .get_or_create(&DeliveryLabels { outcome })
+            .get_or_create(&outcome.labels())
             .inc();
     }
 
@@ -664,6 +684,9 @@ impl Metrics {
         self.connections.set(gauge(snapshot.connections));
         advance(&self.connections_evicted, snapshot.connections_evicted);
         advance(&self.log_lines_dropped, snapshot.log_lines_dropped);
+        let dropped = DeliveryOutcome::Dropped.labels();
+        let dropped = self.webhook_deliveries.get_or_create(&dropped);
+        advance(&dropped, snapshot.events_dropped);
         advance(&self.spans_exported, snapshot.spans_exported);
         advance(&self.spans_dropped, snapshot.spans_dropped);
         self.signing_key_age

@@ -320,7 +320,7 @@ on_both! {
         let hook = create(&world, &hooks, "/hook", &["--all-accounts", "--event", "account.create"]);
         let first = text(&hook, "signing_secret");
         let id = text(&hook, "id");
-        let _node = start(&world, &hooks);
+        let node = start(&world, &hooks);
         let next = |count: usize| {
             world.cli(&["webhook", "test", id]);
             eventually("a delivery", || received(&hooks, "/hook").get(count).cloned())
@@ -341,9 +341,22 @@ on_both! {
         // The sealing key is rotated, and lost.
         assert_eq!(world.cli(&["sealing-key", "rotate"])["webhooks"], json!(1));
         assert_eq!(next(4).signed_by(third), 1);
-        world.execute("UPDATE webhooks SET secret_sealed = 'bm90aGluZw'");
+        let sealed = world.text("SELECT secret_sealed FROM webhooks");
+        let days_ago = |days: i64| (jwt::now() - days * 24 * 3600) * 1000;
+        world.execute(&format!("UPDATE webhooks SET secret_sealed = 'bm90aGluZw', failing_since = {}, last_failure_at = {}", days_ago(6), days_ago(0)));
         world.cli(&["webhook", "test", id]);
-        newest(&world, &hook, "a lost secret", |one| one["failure"] == "secret");
+        let kept = newest(&world, &hook, "a lost secret", |one| one["failure"] == "secret");
+        // The receiver is not to blame.
+        assert_eq!((&kept["state"], &kept["attempts"], &kept["last_attempt_at"]), (&json!("pending"), &json!(0), &json!(null)));
+        assert!(node.logs().contains("cannot decrypt the secret of a webhook"));
+        assert_eq!(world.count("SELECT last_failure_at FROM webhooks") / 60_000, days_ago(0) / 60_000, "no other failure");
+        assert_eq!(state(&world, &hook)["enabled"], json!(true));
+        let failures = "keyward_webhook_deliveries_total{outcome=\"failure\"}";
+        assert!(node.metric(failures) < 0.5, "no request was made");
+        world.execute(&format!("UPDATE webhooks SET secret_sealed = '{sealed}'"));
+        hurry(&world);
+        let sent = newest(&world, &hook, "a success", |one| one["state"] == "delivered");
+        assert_eq!((&sent["attempts"], &sent["failure"]), (&json!(1), &json!(null)));
     }
 }
 
@@ -368,6 +381,8 @@ on_both! {
             (json!({"url": url, "events": ["*", "secret.create"]}), 400, "events"),
             (json!({"url": url, "events": ["secret.paint"]}), 400, "events"),
             (json!({"url": url, "events": ["authentication.failure"]}), 400, "events"),
+            (json!({"url": url, "events": ["token.revoke"]}), 400, "events"),
+            (json!({"url": url, "events": ["database.restore"]}), 400, "events"),
             (json!({"url": url, "events": ["*"], "description": "a\nb"}), 400, "description"),
             (json!({"url": url, "events": ["*"], "description": "é".repeat(201)}), 400, "description"),
             (json!({"url": url, "events": ["*"], "all_accounts": true}), 403, "all_accounts"),
@@ -454,6 +469,151 @@ on_both! {
         eventually("the next announcement", || (deliveries(&world, &hook).len() == 3).then_some(()));
         assert_eq!(world.count("SELECT count(*) FROM audit WHERE action = 'secret.expire_soon'"), 1);
         assert_eq!(world.count("SELECT count(*) FROM audit WHERE action = 'api_key.expire_soon'"), 2);
+    }
+}
+
+on_both! {
+    fn each_warning_is_given_once_and_all_in_small_batches(world: World) {
+        world.cli(&["account", "create", "--name", "First"]);
+        world.cli(&["account", "create", "--name", "Closed"]);
+        let client = world.client_with(&["--account", "First"]);
+        let closed = world.client_with(&["--account", "Closed"]);
+        let disabled = world.client_with(&["--account", "First"]);
+        world.cli(&["client", "disable", &disabled.id]);
+        world.cli(&["account", "close", "Closed"]);
+        world.execute("DELETE FROM api_keys");
+        let (now, hour) = (jwt::now() * 1000, 3600 * 1000);
+        let day = 24 * hour;
+        // Milliseconds before the expiry: when it was made or announced, and now; the days of the warning.
+        let cases = [
+            (100 * day, 31 * day, None),
+            (100 * day, 30 * day - hour, Some(30)),
+            (30 * day, 29 * day, None),
+            (30 * day, 7 * day - hour, Some(7)),
+            (100 * day, 5 * day, Some(7)),
+            (5 * day, 2 * day, None),
+            (5 * day, day - hour, Some(1)),
+            (day, day - hour, None),
+            (100 * day, -hour, None),
+            // It was made for ten days.
+            (10 * day, 10 * day - hour, None),
+            (10 * day, 7 * day - hour, Some(7)),
+        ];
+        let insert = |id: &str, client: &str, created: i64, announced: &str, expires: i64| {
+            world.execute(&format!(
+                "INSERT INTO api_keys (id, client_id, name, hash, shown, manage_keys, created_at, expires_at, created_by, allowed_ips, expiry_announced_at) \
+                 VALUES ('{id}', '{client}', 'Key {id}', 'hash {id}', 'shown', FALSE, {created}, {expires}, 'nobody', '', {announced})"
+            ));
+        };
+        let mut expected = BTreeSet::new();
+        for (number, (known, left, days)) in cases.into_iter().enumerate() {
+            let expires = now + left;
+            let known = expires - known;
+            let ids = ["made", "announced"].map(|how| format!("{how}-{number}"));
+            insert(&ids[0], &client.id, known, "NULL", expires);
+            insert(&ids[1], &client.id, known - 200 * day, &known.to_string(), expires);
+            expected.extend(days.into_iter().flat_map(|days| ids.clone().map(|id| (id, days))));
+        }
+        // More than a batch, and those of clients that are refused anyway.
+        for number in 0..25 {
+            let id = format!("many-{number}");
+            insert(&id, &client.id, now - 90 * day, "NULL", now + 20 * day + number);
+            expected.insert((id, 30));
+            insert(&format!("closed-{number}"), &closed.id, now - 90 * day, "NULL", now + 3 * day);
+            insert(&format!("disabled-{number}"), &disabled.id, now - 90 * day, "NULL", now + 3 * day);
+        }
+        let node = world.start();
+        let runs = "keyward_job_runs_total{name=\"expiry_warnings\",outcome=\"success\"}";
+        eventually("the first run", || (node.metric(runs) > 0.5).then_some(()));
+        let entries = world.cli(&["audit", "list", "--action", "api_key.expire_soon"]);
+        let entries = entries["items"].as_array().or(entries.as_array()).unwrap();
+        let announced: Vec<_> = entries
+            .iter()
+            .map(|entry| (text(entry, "target").to_owned(), entry["details"]["days"].as_i64().unwrap()))
+            .collect();
+        assert_eq!(announced.len(), expected.len(), "each once");
+        assert_eq!(announced.into_iter().collect::<BTreeSet<_>>(), expected);
+    }
+}
+
+on_both! {
+    fn nothing_is_sent_to_the_webhooks_of_a_closed_account(world: World) {
+        world.cli(&["account", "create", "--name", "First"]);
+        world.cli(&["account", "create", "--name", "One"]);
+        let hooks = receiver(&world, &["/one", "/all"]);
+        let one = create(&world, &hooks, "/one", &["--account", "One", "--event", "*"]);
+        let all = create(&world, &hooks, "/all", &["--all-accounts", "--event", "*"]);
+        // Pending when the account is closed.
+        let client = world.client_with(&["--account", "One"]);
+        world.cli(&["account", "close", "One"]);
+        world.cli(&["client", "disable", &client.id]);
+        let node = start(&world, &hooks);
+        for event in ["client.create", "account.close", "client.disable"] {
+            arrives(&hooks, "/all", event);
+        }
+        assert!(world.refused(&["webhook", "test", text(&one, "id")]).contains("closed"));
+        let pending = deliveries(&world, &one);
+        let resent = world.refused(&["webhook", "resend", text(&one, "id"), text(&pending[0], "id")]);
+        assert!(resent.contains("closed"), "{resent}");
+        world.cli(&["webhook", "test", text(&all, "id")]);
+        arrives(&hooks, "/all", "webhook.test");
+        assert_eq!(hooks.hits("/one"), 0);
+        // Reopened, it gets what was pending, and not what happened in between.
+        world.cli(&["account", "reopen", "One"]);
+        arrives(&hooks, "/one", "account.reopen");
+        arrives(&hooks, "/one", "client.create");
+        world.cli(&["webhook", "test", text(&one, "id")]);
+        arrives(&hooks, "/one", "webhook.test");
+        let events: BTreeSet<_> = received(&hooks, "/one").iter().map(Received::event).collect();
+        assert!(!events.contains("account.close") && !events.contains("client.disable"), "{events:?}");
+        assert!(node.stop().success());
+    }
+}
+
+on_both! {
+    fn the_pending_deliveries_of_a_webhook_are_limited(world: World) {
+        world.cli(&["account", "create", "--name", "First"]);
+        let hooks = receiver(&world, &["/full", "/fine"]);
+        let full = create(&world, &hooks, "/full", &["--all-accounts", "--event", "account.create", "--event", "account.update"]);
+        create(&world, &hooks, "/fine", &["--all-accounts", "--event", "account.update"]);
+        let node = start(&world, &hooks);
+        let id = text(&full, "id");
+        let later = (jwt::now() + 3600) * 1000;
+        world.execute(&format!(
+            "INSERT INTO webhook_deliveries (id, webhook_id, event_id, event_type, body, created_at, attempts, next_attempt_at) \
+             WITH RECURSIVE numbers(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < 9999) \
+             SELECT '0-' || number, '{id}', 'event', 'account.create', '{{}}', {later}, 1, {later} + number FROM numbers"
+        ));
+        let manager = world.manager(&node, &[], "keyward:operator keyward:users:write");
+        let pending = || world.count(&format!("SELECT count(*) FROM webhook_deliveries WHERE webhook_id = '{id}' AND next_attempt_at IS NOT NULL"));
+        // The last one that is not too many is kept, while the receiver does not answer.
+        hooks.answer("/full", Answer::Nothing);
+        world.cli(&["account", "create", "--name", "Kept"]);
+        assert_eq!(pending(), 10_000);
+        let token = node.token_reply(&manager, &[("resource", &node.management())]).json()["access_token"].as_str().unwrap().to_owned();
+        let renamed = |name: &str| {
+            let account = world.cli(&["account", "list"]).as_array().unwrap()[0]["id"].as_str().unwrap().to_owned();
+            let reply = node.json("PATCH", &format!("/api/v1/accounts/{account}"), Some(&token), &json!({"name": name}));
+            assert_eq!(reply.status, 200, "{}", reply.body);
+        };
+        renamed("Dropped");
+        assert_eq!(pending(), 10_000);
+        arrives(&hooks, "/fine", "account.update");
+        assert!(node.metric("keyward_webhook_deliveries_total{outcome=\"dropped\"}") > 0.5);
+        renamed("Dropped too");
+        assert!(node.metric("keyward_webhook_deliveries_total{outcome=\"dropped\"}") > 1.5);
+        assert_eq!(node.logs().matches("event dropped").count(), 1, "once a minute");
+        for refused in [
+            world.refused(&["webhook", "test", id]),
+            world.refused(&["webhook", "resend", id, &world.text("SELECT MAX(id) FROM webhook_deliveries WHERE id NOT LIKE '0-%'")]),
+        ] {
+            assert!(refused.contains("10000") || refused.contains("10,000"), "{refused}");
+        }
+        // Once some are no longer pending, events are sent again.
+        hooks.answer("/full", Answer::Document(String::new()));
+        world.execute("UPDATE webhook_deliveries SET next_attempt_at = NULL WHERE id LIKE '0-%'");
+        renamed("Sent");
+        arrives(&hooks, "/full", "account.update");
     }
 }
 

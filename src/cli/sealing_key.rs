@@ -100,7 +100,7 @@ fn lost(loss: &Loss) -> String {
     }
     if !loss.webhooks.is_empty() {
         lines.push(format!(
-            "Webhooks whose deliveries fail until you run keyward webhook rotate-secret: {}",
+            "Webhooks that send nothing until you run keyward webhook rotate-secret: {}",
             loss.webhooks.join(" ")
         ));
     }

@@ -165,6 +165,7 @@ refusals! {
     webhook_account_or_all() = InvalidRequest, "Give an account or all_accounts, and not both";
     webhook_disabled_by_operator() = AccessDenied, "An operator disabled this webhook, so only an operator can enable or delete it";
     webhook_is_disabled() = Conflict, "The webhook is disabled; enable it first";
+    webhook_is_full(limit: i64) = Conflict, "The webhook has {limit} pending deliveries; wait until some of them were sent";
     webhook_grace() = InvalidRequest, "The old secret can stay valid for at most a week";
 
     // Resource servers.

@@ -10,7 +10,7 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::election::Election;
+use super::election::{self, Election};
 use super::node_report::JobReports;
 use crate::clock::{self, Timestamp};
 use crate::error::Error;
@@ -154,6 +154,8 @@ async fn run_job(
         if job.on == RunOn::Leader && !is_leader() {
             metrics.clear_job_success(job.name);
             reports.left(job.name);
+            // A new leader does not wait for the rest of a long period.
+            ticks.reset_after(job.period.min(election::PERIOD));
             continue;
         }
         match (job.run)().await {
@@ -281,6 +283,23 @@ mod tests {
                 .any(|line| line.starts_with("keyward_job_last_success_timestamp_seconds"));
             assert_eq!(success, runs > 0, "{on:?} {leader}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_leader_does_not_wait_for_a_long_period() {
+        let state = Arc::new(Runs::default());
+        let period = Duration::from_secs(300);
+        let job = Job::new("job", period, RunOn::Leader, &state, succeed);
+        let leading = Arc::new(AtomicBool::new(false));
+        let elected = leading.clone();
+        let election = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(9)).await;
+            elected.store(true, Ordering::Relaxed);
+        });
+        supervise_for(311, vec![job], &leading).await;
+        election.await.unwrap();
+        // At the tenth second, and a period after that.
+        assert_eq!(state.0.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test(start_paused = true)]

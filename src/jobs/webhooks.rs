@@ -17,6 +17,7 @@ use crate::clock::Timestamp;
 use crate::credential::random_bytes;
 use crate::error::Error;
 use crate::manage::webhook;
+use crate::metrics::DeliveryOutcome;
 use crate::net::http_client::SendError;
 use crate::oauth::AuthorizationServer;
 use crate::span::Scope;
@@ -47,6 +48,10 @@ const MAX_SUSPECT: usize = 1;
 
 /// How long a receiver takes at most that is not slow.
 const SLOW: Duration = Duration::from_secs(2);
+
+/// How long a webhook whose secret cannot be opened is left alone. Another key file opens it then, or
+/// the leader is another node.
+const LOCKED: Duration = Duration::from_secs(60);
 
 /// The pauses after the first failed attempt, the second and so on. After the last attempt the
 /// delivery has failed.
@@ -82,11 +87,27 @@ struct Load {
     webhooks: HashMap<String, usize>,
     /// The webhooks whose receiver was slow the last time.
     slow: HashSet<String>,
+    /// The sealed secrets that could not be opened, and until when their webhooks are left alone. A
+    /// secret that was rotated is another one.
+    locked: HashMap<String, Instant>,
 }
 
 impl Load {
     fn is_suspect(&self, webhook: &Webhook) -> bool {
         webhook.failing_since.is_some() || self.slow.contains(&webhook.id)
+    }
+
+    /// Leaves the webhooks with this secret alone for a while. Returns whether they were not before.
+    fn lock(&mut self, webhook: &Webhook, now: Instant) -> bool {
+        self.locked.retain(|_, until| now < *until);
+        let until = now + LOCKED;
+        let before = self.locked.insert(webhook.secret_sealed.clone(), until);
+        before.is_none()
+    }
+
+    fn is_locked(&self, webhook: &Webhook, now: Instant) -> bool {
+        let until = self.locked.get(&webhook.secret_sealed);
+        until.is_some_and(|until| now < *until)
     }
 
     /// Takes a slot for a delivery to this webhook; returns whether there was one, and whether it is
@@ -229,6 +250,8 @@ impl Sender {
         webhooks.sort_by_cached_key(|_| u64::from_be_bytes(random_bytes()));
         let mut slots: HashMap<String, Vec<Slot>> = HashMap::new();
         let mut load = self.load.lock();
+        let now = Instant::now();
+        webhooks.retain(|webhook| !load.is_locked(webhook, now));
         loop {
             webhooks.retain(|webhook| {
                 let Some(was_suspect) = load.take(webhook) else {
@@ -254,11 +277,14 @@ async fn send(slot: Slot, delivery: Delivery, until: Timestamp) {
     let server = sender.server.clone();
     let began = Timestamp::now();
     let signature = webhook::signature(server.sealing_keys(), &webhook, &delivery, began);
-    let (status, failure) = match signature {
-        Some(signature) => request(&server, &webhook, &delivery, signature, began).await,
-        None => (None, Some(DeliveryFailure::Secret)),
+    let Some(signature) = signature else {
+        return put_off(&sender, &webhook, delivery, until, began).await;
     };
-    server.usage.metrics.count_delivery(failure.is_none());
+    let (status, failure) = request(&server, &webhook, &delivery, signature, began).await;
+    server.usage.metrics.count_delivery(match failure {
+        None => DeliveryOutcome::Success,
+        Some(_) => DeliveryOutcome::Failure,
+    });
     let ended = Timestamp::now();
     let took = ended.duration_since(began);
     {
@@ -305,6 +331,35 @@ async fn send(slot: Slot, delivery: Delivery, until: Timestamp) {
             webhook_id = webhook.id,
             error = error.reason(),
             "cannot record a delivery: it is sent again"
+        );
+    }
+}
+
+/// Puts off a delivery that cannot be signed. The receiver is not to blame: it is no attempt, and does
+/// not lead to a disabled webhook.
+async fn put_off(
+    sender: &Sender,
+    webhook: &Webhook,
+    delivery: Delivery,
+    until: Timestamp,
+    now: Timestamp,
+) {
+    if sender.load.lock().lock(webhook, Instant::now()) {
+        tracing::warn!(
+            webhook_id = webhook.id,
+            "cannot decrypt the secret of a webhook: is the sealing key of this node up to date?"
+        );
+    }
+    let next = now.saturating_add(LOCKED);
+    let store = &sender.server.store;
+    let recorded = store.write_untracked(move |database| {
+        webhook_delivery::put_off(database, &delivery, until, next)
+    });
+    if let Err(error) = recorded.await {
+        tracing::warn!(
+            webhook_id = webhook.id,
+            %error,
+            "cannot put off a delivery: it is due again after a minute"
         );
     }
 }
@@ -434,6 +489,21 @@ mod tests {
         load.slow.insert(slow.id.clone());
         assert_eq!(load.take(&slow), Some(true));
         assert_eq!(load.take(&slow), None);
+    }
+
+    #[test]
+    fn a_webhook_without_a_readable_secret_is_left_alone_for_a_minute() {
+        let mut load = Load::default();
+        let mut one = webhook("one", "acme", false);
+        one.secret_sealed = "sealed".to_owned();
+        let now = Instant::now();
+        assert!(load.lock(&one, now));
+        assert!(!load.lock(&one, now), "it is logged once");
+        assert!(load.is_locked(&one, now + LOCKED / 2));
+        assert!(!load.is_locked(&one, now + LOCKED));
+        assert!(load.lock(&one, now + LOCKED));
+        one.secret_sealed = "rotated".to_owned();
+        assert!(!load.is_locked(&one, now));
     }
 
     #[test]

@@ -11,19 +11,19 @@ use crate::store::Store;
 use crate::store::audit::{self, Action, AuditEntry, Recorder};
 use crate::store::expiry::{self, Expiring, ExpiringKind};
 
-/// The most credentials that are announced in one transaction.
-const BATCH: usize = 200;
+/// The most credentials that are announced in one transaction, which others wait for: each makes an
+/// entry in the audit and a delivery for each webhook.
+const BATCH: usize = 20;
 
-/// Announces what is about to expire: 30, 7 and 1 days before. Returns the number of announced
-/// credentials.
+/// Announces a batch of what is about to expire: 30, 7 and 1 days before. Returns the number of
+/// announced credentials.
 ///
 /// # Errors
 /// A [`StoreError`](crate::store::StoreError) if the database cannot be queried or written.
 pub async fn announce(store: &Arc<Store>, now: Timestamp) -> Result<usize, Error> {
-    let mut due = store
-        .read(move |database| expiry::to_announce(database, now))
+    let due = store
+        .read(move |database| expiry::to_announce(database, now, BATCH))
         .await?;
-    due.truncate(BATCH);
     if due.is_empty() {
         return Ok(0);
     }

@@ -222,6 +222,7 @@ impl AuthorizationServer {
             signing_key_max_age: self.settings.signing_key_max_age,
             clock_difference_millis: self.clock.difference(),
             clock_agreed: !self.clock.is_paused(),
+            events_dropped: self.store.dropped_events(),
             started: self.started.seconds(),
             ..Snapshot::default()
         }

@@ -203,15 +203,18 @@ impl Action {
         )
     }
 
-    /// Whether webhooks can subscribe to the action. Failures and tokens are too many, and what is sent
-    /// to a webhook is no event for another.
+    /// Whether webhooks can subscribe to the action. Failures and tokens are too many: clients cause
+    /// them as fast as they can send requests. What is sent to a webhook is no event for another, and
+    /// a restore is written to a database that is not in use yet.
     pub fn is_event(self) -> bool {
         !matches!(
             self,
             Action::AuthenticationFailure
+                | Action::DatabaseRestore
                 | Action::SessionFailure
                 | Action::TokenIssue
                 | Action::TokenRefused
+                | Action::TokenRevoke
                 | Action::VerificationRefused
                 | Action::WebhookResend
                 | Action::WebhookTest
@@ -509,7 +512,7 @@ pub fn insert(transaction: &mut Transaction<'_>, entry: &AuditEntry) -> Result<(
         .values(entry)
         .execute(transaction.database)?;
     transaction.audited = true;
-    webhook_delivery::enqueue(transaction.database, entry)
+    webhook_delivery::enqueue(transaction, entry)
 }
 
 /// Writes audit entries for one actor in one request: it holds what all of these entries have in

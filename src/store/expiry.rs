@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use diesel::dsl::{AsExprOf, sql};
+use diesel::expression::{SqlLiteral, UncheckedBind};
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Nullable};
 
 use super::schema::{api_keys, client_secrets, clients};
 use super::{Database, StoreError, Transaction};
@@ -10,11 +13,11 @@ use crate::clock::Timestamp;
 
 const DAY: u64 = 24 * 3600;
 
-/// How long before its expiry a credential is announced, the longest first.
-pub const WARNINGS: [Duration; 3] = [
-    Duration::from_secs(30 * DAY),
-    Duration::from_secs(7 * DAY),
+/// How long before its expiry a credential is announced, the shortest first.
+const WARNINGS: [Duration; 3] = [
     Duration::from_secs(DAY),
+    Duration::from_secs(7 * DAY),
+    Duration::from_secs(30 * DAY),
 ];
 
 /// A credential that expires.
@@ -42,20 +45,6 @@ pub enum ExpiringKind {
     ApiKey,
 }
 
-impl Expiring {
-    /// How long before the expiry the credential is to be announced now: the shortest of [`WARNINGS`]
-    /// that has begun since it was created or last announced. A key that was made for a week is
-    /// thus first announced on its last day.
-    pub fn due_warning(&self, now: Timestamp) -> Option<Duration> {
-        let begins = |warning: &Duration| self.expires_at.saturating_sub(*warning);
-        let begun = WARNINGS
-            .into_iter()
-            .rev()
-            .find(|warning| begins(warning) <= now)?;
-        (now < self.expires_at && self.known_since < begins(&begun)).then_some(begun)
-    }
-}
-
 /// A row of one of the two queries: id, client, account, expiry, creation, last announcement.
 type Row = (
     String,
@@ -75,22 +64,65 @@ fn expiring(kind: ExpiringKind, rows: Vec<Row>) -> impl Iterator<Item = Expiring
                 client_id,
                 account_id,
                 expires_at: expires_at?,
-                known_since: announced.unwrap_or(created_at).max(created_at),
+                known_since: announced.unwrap_or(created_at),
             })
         },
     )
 }
 
-/// The secrets and keys of enabled clients that are to be announced at `now`. Those that were rotated
-/// are not: they are replaced.
+type Condition = UncheckedBind<SqlLiteral<Nullable<Bool>>, AsExprOf<i64, BigInt>>;
+
+/// The credentials that one warning is for.
+#[derive(Clone, Copy)]
+struct Due {
+    /// They expire after this instant: at the end of the next shorter warning, or now.
+    after: Timestamp,
+    /// They expire at this instant at the latest.
+    until: Timestamp,
+    /// How long before the expiry they are announced.
+    warning: Duration,
+}
+
+impl Due {
+    /// The condition that the warning began since the credential was created or last announced. A key
+    /// that was made for a week is thus first announced on its last day.
+    fn unannounced(self, columns: &str) -> Condition {
+        let warning = i64::try_from(self.warning.as_millis()).unwrap_or(i64::MAX);
+        sql::<Nullable<Bool>>(columns).bind::<BigInt, _>(warning)
+    }
+}
+
+/// At most `limit` secrets and keys of enabled clients in open accounts that are to be announced at
+/// `now`, each with how long before its expiry that is. Those that were rotated are not: they are
+/// replaced.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
 pub fn to_announce(
     database: &mut Database,
     now: Timestamp,
+    limit: usize,
 ) -> Result<Vec<(Expiring, Duration)>, StoreError> {
-    let horizon = now.saturating_add(WARNINGS[0]);
+    let mut found = Vec::new();
+    let mut after = now;
+    for warning in WARNINGS {
+        let until = now.saturating_add(warning);
+        let due = Due {
+            after,
+            until,
+            warning,
+        };
+        let left = |found: &Vec<_>| i64::try_from(limit.saturating_sub(found.len())).unwrap_or(0);
+        let secrets = secrets(database, due, left(&found))?;
+        found.extend(expiring(ExpiringKind::ClientSecret, secrets).map(|one| (one, warning)));
+        let keys = keys(database, due, left(&found))?;
+        found.extend(expiring(ExpiringKind::ApiKey, keys).map(|one| (one, warning)));
+        after = until;
+    }
+    Ok(found)
+}
+
+fn secrets(database: &mut Database, due: Due, limit: i64) -> Result<Vec<Row>, StoreError> {
     let newer = diesel::alias!(client_secrets as newer);
     let successor = newer
         .filter(
@@ -108,12 +140,19 @@ pub fn to_announce(
                 .field(client_secrets::expires_at)
                 .gt(client_secrets::expires_at)),
         );
-    let secrets: Vec<Row> = client_secrets::table
+    Ok(client_secrets::table
         .inner_join(clients::table.on(clients::client_id.eq(client_secrets::client_id)))
-        .filter(client_secrets::expires_at.gt(now))
-        .filter(client_secrets::expires_at.le(horizon))
+        .filter(client_secrets::expires_at.gt(due.after))
+        .filter(client_secrets::expires_at.le(due.until))
+        .filter(due.unannounced(
+            "COALESCE(client_secrets.expiry_announced_at, client_secrets.created_at) \
+             < client_secrets.expires_at - ",
+        ))
         .filter(clients::disabled_at.is_null())
+        .filter(clients::account_closed_at.is_null())
         .filter(diesel::dsl::not(diesel::dsl::exists(successor)))
+        .order(client_secrets::expires_at)
+        .limit(limit)
         .select((
             client_secrets::id,
             client_secrets::client_id,
@@ -122,13 +161,22 @@ pub fn to_announce(
             client_secrets::created_at,
             client_secrets::expiry_announced_at,
         ))
-        .load(database)?;
-    let keys: Vec<Row> = api_keys::table
+        .load(database)?)
+}
+
+fn keys(database: &mut Database, due: Due, limit: i64) -> Result<Vec<Row>, StoreError> {
+    Ok(api_keys::table
         .inner_join(clients::table.on(clients::client_id.eq(api_keys::client_id)))
-        .filter(api_keys::expires_at.gt(now))
-        .filter(api_keys::expires_at.le(horizon))
+        .filter(api_keys::expires_at.gt(due.after))
+        .filter(api_keys::expires_at.le(due.until))
+        .filter(due.unannounced(
+            "COALESCE(api_keys.expiry_announced_at, api_keys.created_at) < api_keys.expires_at - ",
+        ))
         .filter(api_keys::replaced_by.is_null())
         .filter(clients::disabled_at.is_null())
+        .filter(clients::account_closed_at.is_null())
+        .order(api_keys::expires_at)
+        .limit(limit)
         .select((
             api_keys::id,
             api_keys::client_id,
@@ -137,12 +185,7 @@ pub fn to_announce(
             api_keys::created_at,
             api_keys::expiry_announced_at,
         ))
-        .load(database)?;
-    let all =
-        expiring(ExpiringKind::ClientSecret, secrets).chain(expiring(ExpiringKind::ApiKey, keys));
-    Ok(all
-        .filter_map(|one| one.due_warning(now).map(|warning| (one, warning)))
-        .collect())
+        .load(database)?)
 }
 
 /// Records that a credential was announced. Returns whether it still exists with this expiry, and
@@ -182,41 +225,4 @@ pub fn announce(
         transaction.modify();
     }
     Ok(rows > 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_warning_is_due_once() {
-        let day = |day: i64| Timestamp::from_seconds(day * 24 * 3600);
-        let expiring = |known_since| Expiring {
-            kind: ExpiringKind::ApiKey,
-            id: String::new(),
-            client_id: String::new(),
-            account_id: String::new(),
-            expires_at: day(100),
-            known_since: day(known_since),
-        };
-        // (created or announced on day, now on day, the days of the warning)
-        for (known_since, now, days) in [
-            (0, 69, None),
-            (0, 70, Some(30)),
-            (70, 71, None),
-            (70, 93, Some(7)),
-            (0, 95, Some(7)),
-            (95, 98, None),
-            (95, 99, Some(1)),
-            (99, 99, None),
-            (0, 100, None),
-            // It was made for ten days.
-            (90, 90, None),
-            (90, 93, Some(7)),
-        ] {
-            let due = expiring(known_since).due_warning(day(now));
-            let expected = days.map(|days| Duration::from_secs(days * DAY));
-            assert_eq!(due, expected, "{known_since} {now}");
-        }
-    }
 }

@@ -36,6 +36,7 @@ mod connection;
 pub mod counters;
 pub mod credential_use;
 mod deadline;
+mod dropped_events;
 pub mod expiry;
 pub mod grant_type;
 pub mod idempotency;
@@ -68,6 +69,7 @@ pub use changes::Change;
 use connection::{Connector, Failure, Session};
 pub use connection::{Database, DatabaseUrl, IfMissing, Transport};
 use deadline::Deadline;
+use dropped_events::DroppedEvents;
 pub use names::UnknownName;
 use pool::{OnDeadline, Pool, TIMEOUT};
 
@@ -156,6 +158,7 @@ pub struct Store {
     reports: Arc<Semaphore>,
     report_limit: ConcurrencyLimit,
     listener: OnceLock<Listener>,
+    dropped_events: DroppedEvents,
     /// When the database was last checked for writability, and the result.
     writable: Mutex<Option<(Instant, Result<(), StoreError>)>>,
 }
@@ -195,6 +198,7 @@ impl Store {
             report_limit: ConcurrencyLimit::new(REPORTS_OF_AN_ACCOUNT),
             connector,
             listener: OnceLock::new(),
+            dropped_events: DroppedEvents::default(),
             writable: Mutex::default(),
         }))
     }
@@ -354,31 +358,39 @@ impl Store {
         let store = self.clone();
         self.writers
             .run(Box::new(move |session| {
-                let (result, changes) = transaction(session, &|database| -> Result<_, E> {
-                    let newest = changes::lock(database)?;
-                    let mut transaction = Transaction {
-                        database,
-                        changes: Vec::new(),
-                        modified: false,
-                        audited: false,
-                    };
-                    let result = work(&mut transaction)?;
-                    if transaction.modified && !transaction.audited {
-                        return Err(StoreError::Internal(
-                            "a change without an entry in the audit".to_owned(),
-                        )
-                        .into());
-                    }
-                    let changes = transaction.changes;
-                    changes::append(database, newest, &changes, now)?;
-                    Ok((result, changes))
-                })?;
+                let (result, changes, dropped) =
+                    transaction(session, &|database| -> Result<_, E> {
+                        let newest = changes::lock(database)?;
+                        let mut transaction = Transaction {
+                            database,
+                            changes: Vec::new(),
+                            modified: false,
+                            audited: false,
+                            dropped_events: Vec::new(),
+                        };
+                        let result = work(&mut transaction)?;
+                        if transaction.modified && !transaction.audited {
+                            return Err(StoreError::Internal(
+                                "a change without an entry in the audit".to_owned(),
+                            )
+                            .into());
+                        }
+                        let (changes, dropped) = (transaction.changes, transaction.dropped_events);
+                        changes::append(database, newest, &changes, now)?;
+                        Ok((result, changes, dropped))
+                    })?;
+                store.dropped_events.add(&dropped);
                 if let Some(listener) = store.listener.get() {
                     listener(&changes);
                 }
                 Ok(result)
             }))
             .await
+    }
+
+    /// How many events this process dropped for webhooks that have too many pending deliveries.
+    pub fn dropped_events(&self) -> u64 {
+        self.dropped_events.count()
     }
 
     /// Runs an untracked write in one transaction: it inserts, updates or deletes rows that no node
@@ -418,6 +430,8 @@ pub struct Transaction<'a> {
     changes: Vec<Change>,
     modified: bool,
     audited: bool,
+    /// The ids of webhooks for which an event was dropped, since they have too many that are pending.
+    dropped_events: Vec<String>,
 }
 
 impl Transaction<'_> {

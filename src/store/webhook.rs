@@ -7,7 +7,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use super::audit::Action;
 use super::names::{UnknownName, named_in_json};
-use super::schema::{webhook_deliveries, webhooks};
+use super::schema::{accounts, webhook_deliveries, webhooks};
 use super::{Database, StoreError, Transaction};
 use crate::clock::Timestamp;
 
@@ -144,7 +144,8 @@ pub fn list(database: &mut Database, account_id: Option<&str>) -> Result<Vec<Web
     Ok(rows.select(Webhook::as_select()).load(database)?)
 }
 
-/// The enabled webhooks that get the events of an account: its own and those of the operator.
+/// The enabled webhooks that get the events of an account: its own, unless it is closed, and those of
+/// the operator.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
@@ -152,20 +153,23 @@ pub fn receivers(
     database: &mut Database,
     account_id: Option<&str>,
 ) -> Result<Vec<Webhook>, StoreError> {
-    let mut rows = webhooks::table
-        .filter(webhooks::account_id.is_null())
-        .into_boxed();
+    let operators = webhooks::table.filter(webhooks::account_id.is_null());
+    let mut rows: Vec<Webhook> = operators.select(Webhook::as_select()).load(database)?;
     if let Some(account_id) = account_id {
-        rows = rows.or_filter(webhooks::account_id.eq(account_id));
+        let own = webhooks::table
+            .inner_join(accounts::table.on(accounts::id.nullable().eq(webhooks::account_id)))
+            .filter(webhooks::account_id.eq(account_id))
+            .filter(accounts::closed_at.is_null());
+        rows.extend(own.select(Webhook::as_select()).load(database)?);
     }
-    let rows: Vec<Webhook> = rows.select(Webhook::as_select()).load(database)?;
     let enabled = rows
         .into_iter()
         .filter(|webhook| webhook.disabled_at.is_none());
     Ok(enabled.collect())
 }
 
-/// The enabled webhooks for which a delivery is due at `now`.
+/// The enabled webhooks for which a delivery is due at `now`. Those of closed accounts are not among
+/// them.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
@@ -174,6 +178,8 @@ pub fn due(database: &mut Database, now: Timestamp) -> Result<Vec<Webhook>, Stor
         .filter(webhook_deliveries::webhook_id.eq(webhooks::id))
         .filter(webhook_deliveries::next_attempt_at.le(now));
     Ok(webhooks::table
+        .left_join(accounts::table.on(accounts::id.nullable().eq(webhooks::account_id)))
+        .filter(accounts::closed_at.is_null())
         .filter(webhooks::disabled_at.is_null())
         .filter(diesel::dsl::exists(is_due))
         .select(Webhook::as_select())

@@ -14,6 +14,9 @@ use super::webhook::{self, Webhook};
 use super::{Database, StoreError, Transaction};
 use crate::clock::Timestamp;
 
+/// The most pending deliveries of a webhook. Further events are dropped for it.
+pub const MAX_PENDING: i64 = 10_000;
+
 /// Why an attempt failed.
 #[derive(
     Clone,
@@ -48,7 +51,8 @@ pub enum DeliveryFailure {
     Tls,
     /// The response is not HTTP.
     Protocol,
-    /// The signing secret cannot be decrypted, since the sealing key was lost.
+    /// The signing secret cannot be decrypted: the sealing key was lost, or its file is outdated on the
+    /// node that sends. It is not the receiver's failure, and no attempt.
     Secret,
 }
 
@@ -153,8 +157,12 @@ impl Delivery {
     }
 }
 
-/// Inserts the deliveries of an audit entry for the webhooks that subscribe to it.
-pub(super) fn enqueue(database: &mut Database, entry: &AuditEntry) -> Result<(), StoreError> {
+/// Inserts the deliveries of an audit entry for the webhooks that subscribe to it. It is dropped for
+/// those with [`MAX_PENDING`] deliveries.
+pub(super) fn enqueue(
+    transaction: &mut Transaction<'_>,
+    entry: &AuditEntry,
+) -> Result<(), StoreError> {
     let Some(action) = entry
         .action
         .parse()
@@ -163,12 +171,34 @@ pub(super) fn enqueue(database: &mut Database, entry: &AuditEntry) -> Result<(),
     else {
         return Ok(());
     };
+    let database = &mut *transaction.database;
     let receivers = webhook::receivers(database, entry.account_id.as_deref())?;
-    let subscribed = |webhook: &&Webhook| webhook.subscribes_to(action);
-    for webhook in receivers.iter().filter(subscribed) {
-        add(database, &Delivery::of(entry, &webhook.id))?;
+    let subscribed = |webhook: &Webhook| webhook.subscribes_to(action);
+    for webhook in receivers.into_iter().filter(subscribed) {
+        if is_full(database, &webhook.id)? {
+            transaction.dropped_events.push(webhook.id);
+        } else {
+            add(database, &Delivery::of(entry, &webhook.id))?;
+        }
     }
     Ok(())
+}
+
+/// Whether a webhook has [`MAX_PENDING`] deliveries that are yet to be sent.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn is_full(database: &mut Database, webhook_id: &str) -> Result<bool, StoreError> {
+    // Answered by the index of what is due, and read no further than to the limit.
+    let last: Option<Option<Timestamp>> = webhook_deliveries::table
+        .filter(webhook_deliveries::webhook_id.eq(webhook_id))
+        .filter(webhook_deliveries::next_attempt_at.is_not_null())
+        .order(webhook_deliveries::next_attempt_at)
+        .select(webhook_deliveries::next_attempt_at)
+        .offset(MAX_PENDING - 1)
+        .first(database)
+        .optional()?;
+    Ok(last.is_some())
 }
 
 fn add(database: &mut Database, delivery: &Delivery) -> Result<(), StoreError> {
@@ -308,6 +338,29 @@ pub fn record(
         None => webhook::succeeded(database, &delivery.webhook_id),
         Some(_) => webhook::failed(database, &delivery.webhook_id, attempt.at),
     }
+}
+
+/// Puts a delivery that was claimed until `claimed_until` off until `next`, since it cannot be signed.
+/// That is no attempt.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn put_off(
+    database: &mut Database,
+    delivery: &Delivery,
+    claimed_until: Timestamp,
+    next: Timestamp,
+) -> Result<(), StoreError> {
+    let claimed = webhook_deliveries::table
+        .find(&delivery.id)
+        .filter(webhook_deliveries::next_attempt_at.eq(claimed_until));
+    diesel::update(claimed)
+        .set((
+            webhook_deliveries::next_attempt_at.eq(next),
+            webhook_deliveries::failure.eq(DeliveryFailure::Secret),
+        ))
+        .execute(database)?;
+    Ok(())
 }
 
 /// Deletes, of the `limit` oldest deliveries, those from before `before`. Returns the number of

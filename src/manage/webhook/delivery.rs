@@ -8,8 +8,8 @@ use super::{audit_webhook, find};
 use crate::clock::Timestamp;
 use crate::error::{Error, refusal};
 use crate::manage::actor::Permit;
-use crate::manage::not_found;
 use crate::manage::rights::{WebhooksRead, WebhooksWrite};
+use crate::manage::{account, not_found};
 use crate::store::audit::{self, Action};
 use crate::store::client::could_be_id;
 use crate::store::webhook::Webhook;
@@ -138,17 +138,25 @@ fn find_delivery(
     found.ok_or_else(|| not_found("delivery", delivery_id))
 }
 
-fn check_enabled(webhook: &Webhook) -> Result<(), Error> {
-    match webhook.disabled_at {
-        None => Ok(()),
-        Some(_) => Err(refusal::webhook_is_disabled()),
+/// Refuses a delivery that would not be sent.
+fn check_sends(database: &mut Database, webhook: &Webhook) -> Result<(), Error> {
+    if webhook.disabled_at.is_some() {
+        return Err(refusal::webhook_is_disabled());
     }
+    if account::is_closed(database, webhook.account_id.as_deref())? {
+        return Err(refusal::account_closed());
+    }
+    if webhook_delivery::is_full(database, &webhook.id)? {
+        return Err(refusal::webhook_is_full(webhook_delivery::MAX_PENDING));
+    }
+    Ok(())
 }
 
 /// Sends the event of a delivery again, with the same id: a receiver that had it can tell.
 ///
 /// # Errors
-/// `not_found`; `conflict` if the webhook is disabled.
+/// `not_found`; `conflict` if the webhook is disabled or has too many pending deliveries;
+/// `access_denied` if its account is closed.
 pub async fn resend(
     store: &Arc<Store>,
     permit: Permit<WebhooksWrite>,
@@ -159,7 +167,7 @@ pub async fn resend(
     store
         .write(permit.now(), move |transaction| {
             let webhook = find(transaction.database(), &permit, &id)?;
-            check_enabled(&webhook)?;
+            check_sends(transaction.database(), &webhook)?;
             let before = find_delivery(transaction.database(), &webhook, &delivery_id)?;
             let again = before.again(permit.now());
             webhook_delivery::insert(transaction, &again)?;
@@ -172,7 +180,8 @@ pub async fn resend(
 /// Sends the event `webhook.test` to one webhook.
 ///
 /// # Errors
-/// `not_found`; `conflict` if the webhook is disabled.
+/// `not_found`; `conflict` if the webhook is disabled or has too many pending deliveries;
+/// `access_denied` if its account is closed.
 pub async fn test(
     store: &Arc<Store>,
     permit: Permit<WebhooksWrite>,
@@ -182,7 +191,7 @@ pub async fn test(
     store
         .write(permit.now(), move |transaction| {
             let webhook = find(transaction.database(), &permit, &id)?;
-            check_enabled(&webhook)?;
+            check_sends(transaction.database(), &webhook)?;
             let account_id = webhook.account_id.as_deref();
             let recorder = permit.recorder();
             let entry = recorder.entry(Action::WebhookTest, account_id, &webhook.id);
