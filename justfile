@@ -71,7 +71,7 @@ site:
 
 # Build the API documentation into target/doc/keyward
 docs:
-    cargo doc --locked --no-deps
+    RUSTDOCFLAGS=--deny=warnings cargo doc --locked --no-deps
 
 # Build a Debian package into target/
 deb:

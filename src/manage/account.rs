@@ -50,7 +50,7 @@ pub async fn create(
 /// Lists the accounts that the actor can see.
 ///
 /// # Errors
-/// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
+/// A [`StoreError`] if the database cannot be queried.
 pub async fn list(store: &Arc<Store>, permit: Permit<AccountsRead>) -> Result<Vec<Account>, Error> {
     let mut accounts = store
         .report(permit.account(), |database| Ok(account::list(database)?))
@@ -64,7 +64,7 @@ pub async fn list(store: &Arc<Store>, permit: Permit<AccountsRead>) -> Result<Ve
 /// The account that owns the clients of resource servers is no partner's.
 ///
 /// # Errors
-/// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
+/// A [`StoreError`] if the database cannot be queried.
 pub async fn search(
     store: &Arc<Store>,
     permit: Permit<AccountsRead>,
@@ -92,7 +92,7 @@ pub async fn search(
 /// The accounts with these ids that the actor can see, in no order.
 ///
 /// # Errors
-/// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
+/// A [`StoreError`] if the database cannot be queried.
 pub async fn find_all(
     store: &Arc<Store>,
     permit: Permit<AccountsRead>,
@@ -174,7 +174,7 @@ pub async fn details(
 /// The account that owns the clients of resource servers, if there is one and the actor can see it.
 ///
 /// # Errors
-/// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
+/// A [`StoreError`] if the database cannot be queried.
 pub async fn of_introspection_clients(
     store: &Arc<Store>,
     permit: Permit<AccountsRead>,

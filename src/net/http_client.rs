@@ -102,7 +102,7 @@ impl HttpClient {
     /// response, whatever it is. The body of the response is not read. This blocks.
     ///
     /// # Errors
-    /// [`SendError`] if there is no response within [`SEND_TIMEOUT`].
+    /// [`SendError`] if there is no response within ten seconds.
     pub fn send_event(
         &self,
         url: &str,

@@ -434,7 +434,7 @@ fn compared<'a>(mut rows: Query<'a>, conditions: Conditions<'a>) -> Query<'a> {
 const MAX_COMPARED: i64 = 20_000;
 
 /// A page of at most `limit` entries that match the filter, newest first. If one index does not
-/// answer all conditions, at most [`MAX_COMPARED`] entries are compared with the others: such a page
+/// answer all conditions, at most `MAX_COMPARED` entries are compared with the others: such a page
 /// may have fewer entries than `limit`, or none, and a next page all the same.
 ///
 /// # Errors

@@ -238,7 +238,7 @@ pub fn succeeded(database: &mut Database, id: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Records that a delivery failed at `now`. If there was no other failure for [`FAILURES_APART`], the
+/// Records that a delivery failed at `now`. If there was no other failure for `FAILURES_APART`, the
 /// webhook fails since now.
 ///
 /// # Errors

@@ -90,7 +90,7 @@ impl ClientPatch {
 ///
 /// # Errors
 /// `not_found`; `precondition_failed` if the client does not have an expected version; the errors of
-/// [`create`] for an unusable value.
+/// [`create`](super::create()) for an unusable value.
 pub async fn update(
     store: &Arc<Store>,
     permit: Permit<ClientsWrite>,

@@ -46,7 +46,7 @@ pub enum ProofError {
     Missing,
     /// The header is given more than once, or is not text.
     Header,
-    /// The proof is longer than [`MAX_LENGTH`], or not a JWS.
+    /// The proof is too long, or not a JWS.
     NotAJwt(String),
     /// `typ` is not `dpop+jwt`.
     Type,
