@@ -85,11 +85,14 @@ on_both! {
         world.clocks_are_trusted();
         let before = rows(&world)[0];
         node.stop();
+        // A warning would be due by the wrong clock.
+        world.execute(&format!("UPDATE client_secrets SET expires_at = {}", (jwt::now() + 32 * 24 * 3600) * 1000));
 
         clock.set("+3d");
         let node = clock.start(&world, &flags);
         paused(&node);
         assert_eq!(rows(&world)[0], before);
+        assert_eq!(world.count("SELECT count(*) FROM audit WHERE action = 'secret.expire_soon'"), 0);
         node.stop();
         clock.set("+0s");
         let node = clock.start(&world, &flags);

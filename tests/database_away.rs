@@ -196,7 +196,6 @@ fn a_locked_file_is_answered_with_503() {
         .batch_execute("PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE")
         .unwrap();
     unavailable(&node.token_reply(&client, &[]));
-    // Whether a request that got no answer in time was executed is not known.
     unavailable(&node.revoke(&client, &revoked));
     assert!(
         node.active(&api, &token),
@@ -204,4 +203,42 @@ fn a_locked_file_is_answered_with_503() {
     );
     holder.batch_execute("ROLLBACK").unwrap();
     recovered(&node, &api, &client, &token);
+}
+
+/// Takes the lock that every change waits for; the returned function releases it.
+fn hold_the_lock(world: &World) -> Box<dyn FnOnce()> {
+    use diesel::connection::SimpleConnection;
+    use diesel::prelude::*;
+    match world.backend {
+        Backend::Sqlite => {
+            let file = world.folder.join("keyward.db");
+            let mut holder = SqliteConnection::establish(&file.to_string_lossy()).unwrap();
+            // The server may be writing at this moment.
+            let lock = "PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE";
+            holder.batch_execute(lock).unwrap();
+            Box::new(move || holder.batch_execute("ROLLBACK").unwrap())
+        }
+        Backend::Postgres => {
+            let mut holder = PgConnection::establish(&world.database_url).unwrap();
+            let lock = "BEGIN; UPDATE change_counter SET value = value";
+            holder.batch_execute(lock).unwrap();
+            Box::new(move || holder.batch_execute("ROLLBACK").unwrap())
+        }
+    }
+}
+
+on_both! {
+    /// A 503 that says that nothing was changed stays true.
+    fn a_change_is_not_made_after_its_caller_was_refused(world: World) {
+        let api = world.resource("urn:api");
+        let client = world.client_with(&["--scope", "a", "--resource", "urn:api"]);
+        let node = world.start();
+        let (late, later) = (node.token(&client), node.token(&client));
+        let release = hold_the_lock(&world);
+        unavailable(&node.revoke(&client, &late));
+        release();
+        eventually("a revocation", || (node.revoke(&client, &later).status == 200).then_some(()));
+        assert!(!node.active(&api, &later));
+        assert!(node.active(&api, &late), "revoked after the refusal");
+    }
 }

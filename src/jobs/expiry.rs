@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use super::clocks;
 use crate::error::Error;
 use crate::manage::expiry;
 use crate::oauth::AuthorizationServer;
@@ -14,11 +14,15 @@ pub(super) const PERIOD: Duration = Duration::from_secs(300);
 /// The pause between two transactions, in which others may write.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Announces until there is nothing left to announce.
+/// Announces until there is nothing left to announce. Does nothing while the clocks disagree: each
+/// warning is given once, and one that came too early would be missed later.
 pub(super) async fn run(server: Arc<AuthorizationServer>) -> Result<(), Error> {
+    let Some((agreed, _)) = clocks::compare(&server).await? else {
+        return Ok(());
+    };
     let mut rows = 0;
     loop {
-        let announced = expiry::announce(&server.store, Timestamp::now()).await?;
+        let announced = expiry::announce(&server.store, agreed.now).await?;
         if announced == 0 {
             break;
         }

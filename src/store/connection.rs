@@ -107,7 +107,7 @@ pub(super) struct Session {
     /// The deadline, on connections whose statements are cancelled.
     pub deadline: Option<Deadline>,
     /// Until when the caller waits, if it does not wait to the end.
-    until: Option<Instant>,
+    pub until: Option<Instant>,
     failure: Arc<AtomicU8>,
     /// The TLS bridge must live as long as the connection.
     _connector: Arc<Connector>,
@@ -131,11 +131,6 @@ impl Session {
         if let Some(deadline) = &self.deadline {
             deadline.set(until);
         }
-    }
-
-    /// Whether the caller has stopped waiting for this try.
-    pub fn is_abandoned(&self) -> bool {
-        self.until.is_some_and(|until| Instant::now() >= until)
     }
 }
 

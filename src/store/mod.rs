@@ -358,9 +358,11 @@ impl Store {
         let store = self.clone();
         self.writers
             .run(Box::new(move |session| {
+                let until = session.until;
                 let (result, changes, dropped) =
                     transaction(session, &|database| -> Result<_, E> {
                         let newest = changes::lock(database)?;
+                        ensure_awaited(until)?;
                         let mut transaction = Transaction {
                             database,
                             changes: Vec::new(),
@@ -508,6 +510,17 @@ fn read<T, E: From<StoreError>>(
     result.map_err(|failed| Failed::of(session.failure(), failed.into_error()))
 }
 
+/// Fails if the caller stopped waiting at `until`, while a write waited for a lock: the caller was told
+/// that nothing is changed.
+fn ensure_awaited(until: Option<Instant>) -> Result<(), StoreError> {
+    match until {
+        Some(until) if Instant::now() >= until => {
+            Err(StoreError::Unavailable("no answer in time".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// One try at a transaction. On SQLite the first statement of `work` must write: SQLite cannot
 /// upgrade a read transaction once another writer has committed (`SQLITE_BUSY_SNAPSHOT`).
 ///
@@ -529,10 +542,8 @@ fn transaction<T, E: From<StoreError>>(
         }
     };
     begun.map_err(|error| Failed::of(session.failure(), StoreError::from(error).into()))?;
-    if session.is_abandoned() {
-        // The caller was told that nothing is changed.
+    if let Err(error) = ensure_awaited(session.until) {
         let _ = Database::rollback_transaction(&mut session.database);
-        let error = StoreError::Unavailable("no answer in time".to_owned());
         return Err(Failed::Final(error.into()));
     }
     match work(&mut session.database) {
