@@ -585,12 +585,10 @@ pub(super) fn bring_up_to_date(
 /// Runs pending migrations. Nodes that start at the same time wait for each other.
 pub(super) fn migrate(session: &mut Session) -> Result<(), StoreError> {
     let migrated = transaction(session, &|database| {
-        match database {
+        // On SQLite the transaction has the lock already.
+        if let Database::Postgres(connection) = database {
             // "KEYWARD" in ASCII.
-            Database::Postgres(connection) => {
-                connection.batch_execute("SELECT pg_advisory_xact_lock(21182344966492740)")?
-            }
-            Database::Sqlite(connection) => connection.batch_execute("PRAGMA user_version = 1")?,
+            connection.batch_execute("SELECT pg_advisory_xact_lock(21182344966492740)")?;
         }
         if let Some(applied) = applied_migrations(database)? {
             pending(database, &applied)?;

@@ -521,8 +521,7 @@ fn ensure_awaited(until: Option<Instant>) -> Result<(), StoreError> {
     }
 }
 
-/// One try at a transaction. On SQLite the first statement of `work` must write: SQLite cannot
-/// upgrade a read transaction once another writer has committed (`SQLITE_BUSY_SNAPSHOT`).
+/// One try at a transaction.
 ///
 /// On Postgres the isolation level is READ COMMITTED, whatever the default of the server: writers
 /// hold the lock of the change counter, and must read what was committed last. At a stricter level
@@ -536,7 +535,8 @@ fn transaction<T, E: From<StoreError>>(
             connection,
             "BEGIN ISOLATION LEVEL READ COMMITTED",
         ),
-        // The lock at once, and not at the first write, so that it is known here how long it took.
+        // The lock at once, and not at the first write: SQLite cannot upgrade a read transaction once
+        // another writer has committed (`SQLITE_BUSY_SNAPSHOT`).
         Database::Sqlite(connection) => {
             AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE")
         }
