@@ -54,6 +54,7 @@ mod outbound;
 mod packaging;
 mod people;
 mod portal;
+mod portal_search;
 mod postgres;
 mod postgres_tls;
 mod preferences;

@@ -669,6 +669,7 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
     ("/sign-in", "get post", None),
     ("/second-factor", "get post", None),
     ("/sign-out", "post", None),
+    ("/search", "get", None),
     ("/invitation", "get post", None),
     ("/invitation/password", "post", None),
     ("/language", "post", None),

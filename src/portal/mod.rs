@@ -49,6 +49,7 @@ mod profile;
 pub mod quick_start;
 mod registration_tokens;
 mod resource_servers;
+mod search;
 mod secret_edit;
 mod secrets;
 mod session_extractor;
@@ -148,6 +149,7 @@ fn pages(config: &mut web::ServiceConfig) {
             [post(profile::end_session)],
         ))
         .service(at("/overview", [get(overview::show)]))
+        .service(at("/search", [get(search::show)]))
         .service(at(
             "/applications",
             [get(applications::list), post(application_form::create)],

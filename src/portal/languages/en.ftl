@@ -78,6 +78,16 @@ older = Older entries
 filter = Filter
 search = Search
 clear = Clear
+close = Close
+search-field = Name, email address or ID
+search-text = Search for pages, applications, people and accounts that you have access to by the start of their name, or by ID. API keys are found by ID.
+search-none-text = Nothing that you have access to has this ID, or a name that starts with this text.
+search-count = { $count ->
+    [one] { $count } result
+   *[other] { $count } results
+}
+search-pages = Pages
+search-all = Show all
 pages = Pages
 first-page = First page
 api-reference = API reference

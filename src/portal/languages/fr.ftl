@@ -81,6 +81,16 @@ older = Entrées plus anciennes
 filter = Filtrer
 search = Rechercher
 clear = Effacer
+close = Fermer
+search-field = Nom, adresse e-mail ou ID
+search-text = Recherchez les pages, applications, personnes et comptes auxquels vous avez accès par le début de leur nom, ou par leur ID. Les clés d’API se trouvent par leur ID.
+search-none-text = Rien de ce à quoi vous avez accès n’a cet ID, ni un nom qui commence par ce texte.
+search-count = { $count ->
+    [one] { $count } résultat
+   *[other] { $count } résultats
+}
+search-pages = Pages
+search-all = Tout afficher
 pages = Pages
 first-page = Première page
 api-reference = Référence de l’API
