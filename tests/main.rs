@@ -69,6 +69,7 @@ mod revoke_keys;
 mod rights;
 mod sealing_key;
 mod security_profile;
+mod selected;
 mod settings;
 mod signed_introspection;
 mod signing_keys;
