@@ -369,6 +369,10 @@ impl Cache {
                     }
                 }
                 Change::TrustRules(issuer) => drop(self.trust_rules.remove(issuer)),
+                Change::ClientsOf(account_id) => self.clients.retain(|_, entry| {
+                    let entry = entry.as_ref();
+                    entry.is_none_or(|entry| entry.account_id != *account_id)
+                }),
                 // The poller reads all signing keys again.
                 Change::SigningKeys => {}
             }

@@ -15,6 +15,7 @@
 //! | `webhooks` | 1 s | the leader |
 //! | `search_keys` | 5 s | the leader |
 //! | `expiry_warnings` | 5 min | the leader |
+//! | `traffic_sums` | 60 s | the leader |
 //!
 //! A leader saves the other nodes the work. No job relies on it: two nodes that purge or rotate at
 //! the same time do no harm, since each of these writes is checked within its own transaction.
@@ -43,6 +44,7 @@ mod purge;
 mod rotation;
 mod search_keys;
 mod supervisor;
+mod traffic_sums;
 mod webhooks;
 
 use cluster_settings::SettingsCheck;
@@ -160,6 +162,13 @@ pub fn start(
             RunOn::Leader,
             server,
             expiry::run,
+        ),
+        Job::new(
+            "traffic_sums",
+            traffic_sums::PERIOD,
+            RunOn::Leader,
+            server,
+            traffic_sums::run,
         ),
     ];
     if let Some(certificate) = &files.certificate {

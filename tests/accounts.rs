@@ -1,9 +1,11 @@
 //! Accounts: their names, their limits, and what closing one stops.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::portal::{Browser, PASSWORD, person};
-use crate::support::{Backend, Client, Node, World, eventually};
+use crate::support::{Backend, Client, Node, World, eventually, within};
 
 const EMAIL: &str = "ada@acme.example";
 
@@ -95,6 +97,43 @@ on_both! {
         world.cli(&["account", "reopen", "Acme"]);
         assert_eq!(ada.get("/portal/profile").status, 200);
         assert_eq!(register(node).status, 201);
+    }
+
+    fn an_account_with_very_many_clients_is_closed_on_all_nodes(world: World) {
+        // The oldest account, which owns what names no account.
+        world.cli(&["account", "create", "--name", "First"]);
+        let id = world.cli(&["account", "create", "--name", "Acme"])["id"].as_str().unwrap().to_owned();
+        let client = world.client_with(&["--account", "Acme"]);
+        let other = world.client("");
+        let numbers = match world.backend {
+            Backend::Sqlite => "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500) SELECT i FROM n)",
+            Backend::Postgres => "(SELECT generate_series(1, 1500) AS i)",
+        };
+        world.execute(&format!(
+            "INSERT INTO clients (client_id, account_id, name, auth_method, grant_types, scope, resources, may_introspect, metadata, tokens_void_before, created_at) \
+             SELECT '0190-' || i, account_id, name, auth_method, grant_types, scope, resources, may_introspect, metadata, tokens_void_before, created_at \
+             FROM clients, {numbers} AS numbers WHERE client_id = '{}'",
+            client.id
+        ));
+        let nodes = [0, 1].map(|_| world.start_with(&["--issuer", "http://auth.example"]));
+        let operator = nodes[0].token(&world.manager(&nodes[0], &[], "keyward:accounts:write keyward:operator"));
+        let status = |node: &Node, client: &Client| node.token_reply(client, &[]).status;
+        let verify = |node: &Node| node.get_with("/verify", &[("authorization", &format!("Bearer {}", client.api_key))]).status;
+        for (path, statuses) in [("close", (401, 401)), ("reopen", (200, 200)), ("close", (401, 401))] {
+            let before = world.count("SELECT COUNT(*) FROM changes");
+            // Both nodes have it in their caches.
+            for node in &nodes {
+                status(node, &client);
+                verify(node);
+            }
+            let done = nodes[0].json("POST", &format!("/api/v1/accounts/{id}/{path}"), Some(&operator), &Value::Null);
+            assert_eq!(done.status, 200, "{}", done.body);
+            assert_eq!((status(&nodes[0], &client), verify(&nodes[0])), statuses, "{path}");
+            // The promise is a second.
+            within(Duration::from_secs(5), path, || ((status(&nodes[1], &client), verify(&nodes[1])) == statuses).then_some(()));
+            assert_eq!(status(&nodes[1], &other), 200);
+            assert_eq!(world.count("SELECT COUNT(*) FROM changes"), before);
+        }
     }
 
     fn operators_close_accounts_by_the_api_and_the_portal(world: World) {

@@ -189,6 +189,21 @@ const OPERATIONS: &[(&str, Needs, &str)] = &[
         "{}",
     ),
     (
+        "POST /api/v1/clients/{client_id}/delete-secrets",
+        Right("keyward:keys:write"),
+        r#"{"ids": []}"#,
+    ),
+    (
+        "POST /api/v1/clients/disable",
+        Right("keyward:clients:write"),
+        r#"{"ids": []}"#,
+    ),
+    (
+        "POST /api/v1/clients/revoke-tokens",
+        Right("keyward:tokens:revoke"),
+        r#"{"ids": []}"#,
+    ),
+    (
         "POST /api/v1/clients/{client_id}/revoke-keys",
         Right("keyward:keys:write"),
         r#"{"ids": []}"#,
@@ -669,6 +684,7 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
     ("/sign-in", "get post", None),
     ("/second-factor", "get post", None),
     ("/sign-out", "post", None),
+    ("/search", "get", None),
     ("/invitation", "get post", None),
     ("/invitation/password", "post", None),
     ("/language", "post", None),
@@ -780,6 +796,16 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
         "/applications/{id}/revoke-keys",
         "get post",
         Some("keyward:keys:write"),
+    ),
+    (
+        "/applications/{id}/delete-secrets",
+        "get post",
+        Some("keyward:keys:write"),
+    ),
+    (
+        "/applications/selected",
+        "get post",
+        Some("keyward:clients:write"),
     ),
     ("/applications/{id}/keys", "get", Some("keyward:keys:read")),
     (

@@ -1,9 +1,13 @@
 //! The traffic report: counted on all nodes, read in one place.
 
+use std::time::Duration;
+
 use keyward::clock::Timestamp;
 use serde_json::{Value, json};
 
 use crate::support::{Client, Node, Reply, World, eventually};
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 fn ask(node: &Node, token: &str) -> Reply {
     node.json("GET", "/api/v1/traffic", Some(token), &Value::Null)
@@ -120,7 +124,7 @@ on_both! {
     fn latencies_are_estimated_from_a_histogram(world: World) {
         let node = world.start();
         let operator = node.token(&world.manager(&node, &[], "keyward:tokens:read keyward:operator"));
-        let minute = Timestamp::now().truncate_to(std::time::Duration::from_secs(60)).millis();
+        let minute = Timestamp::now().truncate_to(Duration::from_secs(60)).millis();
         for (metric, count) in [("introspection_took:1000", 90), ("introspection_took:5000", 10)] {
             world.execute(&format!("INSERT INTO counters VALUES ({minute}, '', '', '{metric}', {count})"));
         }
@@ -134,5 +138,62 @@ on_both! {
         world.execute(&format!("UPDATE counters SET bucket_start = bucket_start - 3 * 3600000 WHERE bucket_start = {minute}"));
         let latencies = traffic(&node, &operator)["server"]["introspection"].clone();
         assert_eq!((&latencies["hour"], &latencies["day"]["requests"]), (&empty, &json!(100)));
+    }
+
+    fn the_busiest_of_many_clients_are_found_by_the_hour(world: World) {
+        let hour = Timestamp::now().truncate_to(HOUR).millis();
+        let partner = world.cli(&["account", "create", "--name", "Partner"])["id"].as_str().unwrap().to_owned();
+        let other = world.cli(&["account", "create", "--name", "Other"])["id"].as_str().unwrap().to_owned();
+        let mut rows = Vec::new();
+        // Two of many clients are the busiest of the day, but of no hour; the others take turns.
+        for ago in 0..20 {
+            let start = hour - ago * 3_600_000;
+            for place in 0..400 {
+                let count = if place < 2 { 500 - place } else if place % 40 == ago { 600 } else { 1 };
+                rows.push(format!("({start}, '{partner}', 'p{place:03}', 'tokens', {count})"));
+            }
+            rows.push(format!("({start}, '{other}', 'o', 'tokens', 400)"));
+            for minute in 0..3 {
+                rows.push(format!("({}, '', '', 'tokens', 1000)", start + minute * 60_000));
+            }
+        }
+        let insert = |rows: &[String]| world.execute(&format!("INSERT INTO counters VALUES {}", rows.join(", ")));
+        rows.chunks(2000).for_each(insert);
+        let node = world.start();
+        let operator = caller(&world, &node, "Partner", "keyward:tokens:read keyward:operator");
+        let own = caller(&world, &node, "Partner", "keyward:tokens:read");
+        // The hour that runs and the one before are summed up later.
+        eventually("the sums", || {
+            let hours = world.count("SELECT COUNT(DISTINCT bucket_start) FROM server_hours");
+            let ranked = world.count("SELECT COUNT(DISTINCT bucket_start) FROM busiest_clients");
+            (hours >= 18 && ranked == 20).then_some(())
+        });
+        assert_eq!(world.count(&format!("SELECT COUNT(*) FROM busiest_clients WHERE owner_id = '{other}'")), 0);
+        assert_eq!(world.count("SELECT COUNT(*) FROM busiest_clients WHERE owner_id = '' AND bucket_start > 0"), 20 * 20);
+        let of_top = |token: &str, place: usize| {
+            let seen = traffic(&node, token);
+            (seen["top"][place]["client_id"].clone(), seen["top"][place]["tokens"].clone())
+        };
+        for token in [&operator, &own] {
+            assert_eq!(of_top(token, 0), (json!("p000"), json!(10_000)));
+            assert_eq!(of_top(token, 1), (json!("p001"), json!(9980)));
+        }
+        assert_eq!(of_top(&operator, 2), (json!("o"), json!(8000)));
+        assert_eq!(of_top(&own, 2).1, json!(600 + 19));
+
+        let day = |node: &Node| sum(&traffic(node, &operator)["hours"], "tokens");
+        let all = day(&node);
+        assert!((20 * 3000..20 * 3000 + 100).contains(&all), "{all}");
+        // Hours that are summed up need no counters of minutes.
+        world.execute("DELETE FROM counters WHERE account_id = '' AND bucket_start IN (SELECT bucket_start FROM server_hours)");
+        assert!(day(&node) >= all);
+        // A row that no longer belongs to the busiest is removed, and a missing one is added.
+        world.execute(&format!("UPDATE busiest_clients SET client_id = 'p300' WHERE owner_id = '' AND client_id = 'p000' AND bucket_start = {hour}"));
+        assert!(node.stop().success());
+        let _node = world.start();
+        eventually("the rows of the hour", || {
+            let rows = |client: &str| world.count(&format!("SELECT COUNT(*) FROM busiest_clients WHERE owner_id = '' AND client_id = '{client}' AND bucket_start = {hour}"));
+            ([rows("p000"), rows("p300")] == [1, 0]).then_some(())
+        });
     }
 }

@@ -113,8 +113,11 @@ pub enum Client {
         #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "true|false", hide_possible_values = true)]
         tls_client_certificate_bound_access_tokens: Option<bool>,
     },
-    /// Disable a client: everything that it presents is refused
-    Disable { client_id: String },
+    /// Disable clients, all of them or none: everything that they present is refused
+    Disable {
+        #[arg(required = true)]
+        client_id: Vec<String>,
+    },
     /// Re-enable a disabled client
     Enable { client_id: String },
     /// Replace the registration access token of a client that registered itself
@@ -277,9 +280,16 @@ impl Client {
                     client::update(&store, operator.may(ClientsWrite)?, &client_id, change).await?;
                 Ok(shown(&changed.client).warning(changed.warning.as_ref()))
             }
-            Client::Disable { client_id } => Ok(shown(
-                &client::disable(&store, operator.may(ClientsWrite)?, &client_id).await?,
-            )),
+            Client::Disable { client_id } => {
+                let permit = operator.may(ClientsWrite)?;
+                if let [only] = client_id.as_slice() {
+                    return Ok(shown(&client::disable(&store, permit, only).await?));
+                }
+                let named = client_id.join(", ");
+                let ids = client_id.into_iter().collect();
+                client::disable_all(&store, permit, ids).await?;
+                Ok(Output::done(format!("Disabled the clients {named}")))
+            }
             Client::Enable { client_id } => Ok(shown(
                 &client::enable(&store, operator.may(ClientsWrite)?, &client_id).await?,
             )),

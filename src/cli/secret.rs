@@ -50,10 +50,12 @@ pub enum Secret {
         #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = parse_duration)]
         grace: Duration,
     },
-    /// Delete a secret; it is refused at once
+    /// Delete secrets, all of them or none; they are refused at once
     Delete {
         client_id: String,
-        secret_id: String,
+
+        #[arg(required = true)]
+        secret_id: Vec<String>,
 
         #[command(flatten)]
         confirmation: Confirmation,
@@ -118,9 +120,11 @@ impl Secret {
                 secret_id,
                 confirmation,
             } => {
-                confirmation.ask(&format!("This deletes the secret {secret_id}."))?;
-                secret::delete(&store, operator.may(KeysWrite)?, &client_id, &secret_id).await?;
-                Ok(Output::done(format!("Deleted the secret {secret_id}")))
+                let named = secret_id.join(", ");
+                confirmation.ask(&format!("This deletes the secrets {named}."))?;
+                let ids = secret_id.into_iter().collect();
+                secret::delete_all(&store, operator.may(KeysWrite)?, &client_id, ids).await?;
+                Ok(Output::done(format!("Deleted the secrets {named}")))
             }
         }
     }

@@ -10,7 +10,7 @@ use super::confirmation::Confirmation;
 use super::output::Output;
 use crate::error::{Code, Error};
 use crate::manage::actor::{TokensRead, TokensRevoke};
-use crate::manage::token;
+use crate::manage::{client, token};
 use crate::oauth::binding::Binding;
 
 /// Number of token records read at a time.
@@ -45,9 +45,9 @@ pub struct RevokeTarget {
     /// The token, its jti or the API key; `-` reads it from standard input
     token: Option<String>,
 
-    /// Revoke all tokens of this client
+    /// Revoke all tokens of this client; may be repeated: of all of them or none
     #[arg(long, value_name = "CLIENT_ID")]
-    client: Option<String>,
+    client: Vec<String>,
 }
 
 /// Maximum length of a token on standard input, in bytes.
@@ -128,14 +128,15 @@ impl Token {
                 target: RevokeTarget { client, .. },
                 confirmation,
             } => {
-                let client_id = client.unwrap_or_default();
-                confirmation.ask(&format!(
-                    "This revokes all tokens of the client {client_id}."
-                ))?;
-                token::revoke_all(&server, operator.may(TokensRevoke)?, &client_id).await?;
-                Ok(Output::done(format!(
-                    "Revoked all tokens of the client {client_id}"
-                )))
+                let named = match client.as_slice() {
+                    [only] => format!("the client {only}"),
+                    several => format!("the clients {}", several.join(", ")),
+                };
+                confirmation.ask(&format!("This revokes all tokens of {named}."))?;
+                let ids = client.into_iter().collect();
+                let permit = operator.may(TokensRevoke)?;
+                client::revoke_tokens_of_all(&server.store, permit, ids).await?;
+                Ok(Output::done(format!("Revoked all tokens of {named}")))
             }
             Token::List { client } => {
                 if !context.settings.token_records.is_on() {

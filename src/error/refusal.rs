@@ -151,6 +151,9 @@ refusals! {
     api_key_no_ip_ranges() = InvalidRequest, "An empty list of IP addresses would allow all of them; give null to allow all";
     api_key_already_rotated() = Conflict, "This API key was rotated already";
     api_key_profile(profile: &str) = InvalidRequest, "The client has the security profile {profile}, which does not allow API keys";
+    secrets_not_chosen() = InvalidRequest, "Choose at least one secret";
+    clients_not_chosen() = InvalidRequest, "Choose at least one client";
+    clients_too_many(max: usize) = InvalidRequest, "At most {max} clients can be changed in one step";
     api_keys_not_chosen() = InvalidRequest, "Choose at least one API key";
     api_key_is_last() = Conflict, "The last API key cannot be deleted; create another one first";
 

@@ -373,6 +373,24 @@ fn management_of_clients() -> Vec<Op> {
         .json::<clients::CreateClient>()
         .creates::<Created<ClientView>>()
         .requires(Right::ClientsWrite),
+        Op::post(
+            "/api/v1/clients/disable",
+            "disableClients",
+            "Disable several clients, all of them or none",
+            clients::disable_all,
+        )
+        .json::<clients::SelectedClients>()
+        .returns_empty(204, "Disabled")
+        .requires(Right::ClientsWrite),
+        Op::post(
+            "/api/v1/clients/revoke-tokens",
+            "revokeTokensOfClients",
+            "Revoke all tokens of several clients, all of them or none",
+            clients::revoke_tokens_of_all,
+        )
+        .json::<clients::SelectedClients>()
+        .returns_empty(204, "Revoked")
+        .requires(Right::TokensRevoke),
         Op::get(
             "/api/v1/clients/{client_id}",
             "showClient",
@@ -532,6 +550,15 @@ fn management_of_credentials() -> Vec<Op> {
         .returns_empty(204, "Deleted")
         .requires(Right::KeysWrite)
         .errors(&[409]),
+        Op::post(
+            "/api/v1/clients/{client_id}/delete-secrets",
+            "deleteSecrets",
+            "Delete several secrets of a client, all of them or none",
+            secrets::delete_all,
+        )
+        .json::<secrets::DeleteSecrets>()
+        .returns_empty(204, "Deleted")
+        .requires(Right::KeysWrite),
         Op::post(
             "/api/v1/clients/{client_id}/revoke-keys",
             "revokeKeys",

@@ -12,7 +12,7 @@ use crate::oauth::AuthorizationServer;
 use crate::store::credential_use::Bucket;
 use crate::store::{
     Database, StoreError, api_key, audit, changes, counters, credential_use, idempotency,
-    invitation, session, token, used_jti, webhook_delivery,
+    invitation, session, token, traffic_sums, used_jti, webhook_delivery,
 };
 
 /// The most rows of each table in one transaction.
@@ -101,6 +101,7 @@ fn purge_batch(database: &mut Database, cutoffs: &Cutoffs) -> Result<usize, Stor
         session::purge(database, cutoffs.expired, BATCH)?,
         invitation::purge(database, cutoffs.expired, BATCH)?,
         counters::purge(database, cutoffs.counters, BATCH)?,
+        traffic_sums::purge(database, cutoffs.counters, BATCH)?,
         credential_use::purge(database, Bucket::Hour, cutoffs.counters, BATCH)?,
         credential_use::purge(database, Bucket::Day, cutoffs.days, BATCH)?,
         credential_use::purge_origins(database, cutoffs.days, BATCH)?,

@@ -47,6 +47,10 @@ const MAX_WEBHOOK: usize = 4;
 const MAX_SUSPECTS: usize = 8;
 const MAX_SUSPECT: usize = 1;
 
+/// How many webhooks with pending deliveries are looked at, at a time. If there are more, the next look goes
+/// on with these.
+const LOOKED_AT: i64 = 1000;
+
 /// How long a receiver takes at most that is not slow.
 const SLOW: Duration = Duration::from_secs(2);
 
@@ -91,6 +95,8 @@ struct Load {
     /// The sealed secrets that could not be opened, and until when their webhooks are left alone. A
     /// secret that was rotated is another one.
     locked: HashMap<String, Instant>,
+    /// The last webhook that was looked at; empty to begin with the first.
+    looked_at: String,
 }
 
 impl Load {
@@ -205,8 +211,11 @@ impl Sender {
     /// Starts to send due deliveries for which there are slots. Returns whether there were any.
     async fn start_due(self: &Arc<Self>, now: Timestamp) -> Result<bool, Error> {
         let store = &self.server.store;
-        let due = store.read(move |database| webhooks::due(database, now));
-        let slots = self.take_slots(due.await?);
+        let after = self.load.lock().looked_at.clone();
+        let due = store.read(move |database| webhooks::due(database, &after, now, LOOKED_AT));
+        let due = due.await?;
+        self.load.lock().looked_at = due.next;
+        let slots = self.take_slots(due.webhooks);
         if slots.is_empty() {
             return Ok(false);
         }

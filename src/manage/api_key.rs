@@ -22,7 +22,7 @@ use crate::secret::SecretString;
 pub use crate::store::api_key::IpRanges;
 use crate::store::api_key::{self, ApiKey};
 use crate::store::audit::Action;
-use crate::store::client::Client;
+use crate::store::client::{self, Client, could_be_id};
 use crate::store::{Database, Store, Transaction};
 
 /// The maximum number of active keys of a client.
@@ -191,6 +191,31 @@ pub async fn list(
                 .into_iter()
                 .map(|key| ApiKeyView::new(key, permit.now()))
                 .collect())
+        })
+        .await
+}
+
+/// The key with this id, if it belongs to a client that the actor can see.
+///
+/// # Errors
+/// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
+pub async fn find(
+    store: &Arc<Store>,
+    permit: Permit<KeysRead>,
+    id: &str,
+) -> Result<Option<ApiKeyView>, Error> {
+    if !could_be_id(id) {
+        return Ok(None);
+    }
+    let id = id.to_owned();
+    store
+        .read(move |database| {
+            let Some(key) = api_key::find(database, &id)? else {
+                return Ok(None);
+            };
+            let client = client::find(database, &key.client_id)?;
+            let is_visible = client.is_some_and(|client| permit.can_access(&client.account_id));
+            Ok(is_visible.then(|| ApiKeyView::new(key, permit.now())))
         })
         .await
 }

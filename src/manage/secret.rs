@@ -1,6 +1,7 @@
 //! Client secrets. Several can be active at a time, so that a client rotates them without downtime:
 //! create the new one, deploy it, delete the old one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -253,20 +254,34 @@ pub async fn delete(
     client_id: &str,
     id: &str,
 ) -> Result<(), Error> {
+    delete_all(store, permit, client_id, BTreeSet::from([id.to_owned()])).await
+}
+
+/// Deletes secrets of one client, all of them or none. The client may be left without any.
+///
+/// # Errors
+/// `not_found` for an unknown client or secret; `invalid_request` without secrets.
+pub async fn delete_all(
+    store: &Arc<Store>,
+    permit: Permit<KeysWrite>,
+    client_id: &str,
+    ids: BTreeSet<String>,
+) -> Result<(), Error> {
     let client_id = client_id.to_owned();
-    let id = id.to_owned();
     store
         .write(permit.now(), move |transaction| {
             let client = find_editable(transaction.database(), &permit, &client_id)?;
-            if !could_be_id(&id) || !client_secret::delete(transaction, &client_id, &id)? {
-                return Err(not_found("secret", &id));
+            if ids.is_empty() {
+                return Err(refusal::secrets_not_chosen());
             }
-            permit.audit(
-                transaction,
-                Action::SecretDelete,
-                Some(&client.account_id),
-                &id,
-            )
+            for id in &ids {
+                if !could_be_id(id) || !client_secret::delete(transaction, &client_id, id)? {
+                    return Err(not_found("secret", id));
+                }
+                let account = Some(client.account_id.as_str());
+                permit.audit(transaction, Action::SecretDelete, account, id)?;
+            }
+            Ok(())
         })
         .await
 }

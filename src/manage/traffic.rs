@@ -11,14 +11,16 @@ use super::actor::{Permit, TokensRead};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::oauth::usage::{HOUR, LATENCY_BUCKETS, MINUTE, Metric, TimedRoute};
-use crate::store::client;
 use crate::store::counters::{self, Counter};
+use crate::store::traffic_sums;
 use crate::store::{Database, Store, StoreError};
 
-const FIVE_MINUTES: Duration = Duration::from_secs(5 * 60);
+pub mod busiest;
 
-/// How many of the busiest clients are reported.
-const TOP: i64 = 10;
+/// How many hours are reported.
+const HOURS: u32 = 24;
+
+const FIVE_MINUTES: Duration = Duration::from_secs(5 * 60);
 
 /// The traffic that an actor can see: of the whole server, or of one account.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -31,7 +33,8 @@ pub struct Traffic {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerTraffic>,
     /// The busiest clients of the last 24 hours, at most ten: by tokens issued, then by introspections and
-    /// requests that `/verify` allowed.
+    /// requests that `/verify` allowed. Among very many clients, only those are compared that were among
+    /// the busiest of some hour.
     pub top: Vec<TopClient>,
 }
 
@@ -120,6 +123,16 @@ pub struct TopClient {
     pub failures: i64,
 }
 
+/// The start of the first of the hours that are reported at `now`.
+pub fn begin(now: Timestamp) -> Timestamp {
+    now.truncate_to(HOUR).saturating_sub((HOURS - 1) * HOUR)
+}
+
+/// The starts of the hours that are reported, from `begin` on.
+pub fn hours(begin: Timestamp) -> impl Iterator<Item = Timestamp> {
+    moments(begin, HOUR, HOURS)
+}
+
 /// The traffic that the actor can see.
 ///
 /// # Errors
@@ -128,19 +141,19 @@ pub async fn overview(store: &Arc<Store>, permit: Permit<TokensRead>) -> Result<
     let now = permit.now();
     let account = permit.account().map(str::to_owned);
     let report = move |database: &mut Database| {
-        let begin = now.truncate_to(HOUR).saturating_sub(23 * HOUR);
+        let begin = begin(now);
         let by_hour = match &account {
-            None => counters::server_sums(database, begin, HOUR)?,
+            None => traffic_sums::server_hours(database, begin)?,
             Some(account) => counters::list_of_account(database, account, begin)?,
         };
         Ok(Traffic {
-            hours: points(&by_hour, begin, HOUR, 24),
+            hours: points(&by_hour, begin, HOUR, HOURS),
             server: if account.is_none() {
                 Some(of_server(database, &by_hour, begin, now)?)
             } else {
                 None
             },
-            top: top(database, account.as_deref(), begin)?,
+            top: busiest::top(database, account.as_deref(), begin)?,
         })
     };
     store.report(permit.account(), report).await
@@ -165,7 +178,7 @@ fn of_server(
             FIVE_MINUTES,
             12,
         ),
-        hours: series(timed, by_hour, day, HOUR, 24),
+        hours: series(timed, by_hour, day, HOUR, HOURS),
     };
     Ok(ServerTraffic {
         minutes: points(&by_minute, begin, MINUTE, 60),
@@ -247,51 +260,6 @@ fn quantile(by_end: &BTreeMap<u32, i64>, fraction: f64) -> Option<f64> {
         left -= *count as f64;
     }
     None
-}
-
-fn top(
-    database: &mut Database,
-    account: Option<&str>,
-    begin: Timestamp,
-) -> Result<Vec<TopClient>, StoreError> {
-    // The clients with the most tokens need not be those with the most introspections.
-    let mut busiest: BTreeMap<(String, String), BTreeMap<String, i64>> = BTreeMap::new();
-    for counted in [
-        Metric::Tokens,
-        Metric::Introspections,
-        Metric::Verifications,
-    ] {
-        let clients = counters::busiest_clients(database, account, counted.as_str(), begin, TOP)?;
-        busiest.extend(clients.into_iter().map(|client| (client, BTreeMap::new())));
-    }
-    let clients: Vec<(&str, &str)> = busiest
-        .keys()
-        .map(|(account, id)| (account.as_str(), id.as_str()))
-        .collect();
-    for row in counters::list_of_clients(database, &clients, begin)? {
-        if let Some(sums) = busiest.get_mut(&(row.account_id, row.client_id)) {
-            *sums.entry(row.metric).or_default() += row.count;
-        }
-    }
-    let mut top = Vec::new();
-    for ((account, id), sums) in busiest {
-        let sum = |metric: Metric| sums.get(metric.as_str()).copied().unwrap_or(0);
-        top.push(TopClient {
-            name: client::find(database, &id)?.map(|client| client.name),
-            client_id: id,
-            account,
-            tokens: sum(Metric::Tokens),
-            introspections: sum(Metric::Introspections),
-            asked: sum(Metric::IntrospectionCalls),
-            verifications: sum(Metric::Verifications),
-            failures: sum(Metric::Failures),
-        });
-    }
-    top.sort_by_key(|client| {
-        std::cmp::Reverse((client.tokens, client.introspections + client.verifications))
-    });
-    top.truncate(usize::try_from(TOP).unwrap_or(0));
-    Ok(top)
 }
 
 #[cfg(test)]

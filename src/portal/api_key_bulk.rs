@@ -8,19 +8,18 @@ use maud::{Markup, html};
 
 use super::api_keys::{breadcrumbs, last_used, path};
 use super::application::Application;
-use super::components::{confirmation, hidden};
 use super::page::{NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
+use super::selection::{Question, Selection};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::error::{Error, refusal};
 use crate::manage::actor::{KeysRead, KeysWrite};
 use crate::manage::api_key::{self, ApiKeyView};
 
-/// The id of the form that the checkboxes in the list of keys belong to.
-const FORM: &str = "revoke-keys";
-
-/// The field with the id of a key, once for each.
-const KEY: &str = "key";
+const KEYS: Selection = Selection {
+    form: "revoke-keys",
+    field: "key",
+};
 
 fn action(application: &Application) -> String {
     application.path("/revoke-keys")
@@ -28,24 +27,20 @@ fn action(application: &Application) -> String {
 
 /// The checkbox that chooses a key in the list.
 pub(super) fn checkbox(user: &CurrentUser, key: &ApiKeyView) -> Markup {
-    let label = user.tr("key-choose", &[("name", key.name.as_str().into())]);
-    html! { input type="checkbox" form=(FORM) name=(KEY) value=(key.id) aria-label=(label); " " }
+    KEYS.checkbox(user, &key.id, &key.name)
 }
 
 /// The form below the list of keys, which leads to the confirmation.
 pub(super) fn form(user: &CurrentUser, application: &Application) -> Markup {
-    html! {
-        form id=(FORM) method="get" action=(user.link(&action(application))) {
-            button.small.danger { (user.t("keys-revoke-chosen")) }
-        }
-    }
+    let button = html! { button.small.danger { (user.t("keys-revoke-chosen")) } };
+    KEYS.form(user, &action(application), button)
 }
 
 /// Asks before the chosen keys are revoked.
 pub async fn confirm(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, PageError> {
     user.may(KeysWrite)?;
     let application = Application::find(&user, &id).await?;
-    let chosen = user.query_all(KEY);
+    let chosen = KEYS.queried(&user);
     let error = chosen.is_empty().then(refusal::api_keys_not_chosen);
     confirm_page(&user, &application, &chosen, error.as_ref()).await
 }
@@ -59,22 +54,25 @@ async fn confirm_page(
     let id = &application.client.client_id;
     let mut keys = api_key::list(&user.server.store, user.may(KeysRead)?, id).await?;
     keys.retain(|key| chosen.contains(&key.id));
-    let question = html! {
-        ul { @for key in &keys { li { strong { (key.name) } " " (last_used(user, key)) } } }
-        p { (user.t("keys-revoke-text")) }
-    };
-    let fields = html! { @for key in &keys { (hidden(KEY, &key.id)) } };
-    let back = path(application, "");
-    let label = user.t("revoke");
-    let content = match keys.is_empty() {
-        true => html! { p { a.button href=(user.link(&back)) { (user.t("cancel")) } } },
-        false => confirmation(user, question, &action(application), &label, &back, fields),
+    let shown = |key: &ApiKeyView| html! { strong { (key.name) } " " (last_used(user, key)) };
+    let entries: Vec<_> = keys
+        .iter()
+        .map(|key| (key.id.as_str(), shown(key)))
+        .collect();
+    let question = Question {
+        entries: &entries,
+        text: html! { p { (user.t("keys-revoke-text")) } },
+        action: &action(application),
+        label: &user.t("revoke"),
+        back: &path(application, ""),
+        fields: html! {},
     };
     let header = PageHeader {
         breadcrumbs: breadcrumbs(user, application),
         error,
         ..PageHeader::titled(user.count("keys-revoke-title", keys.len()))
     };
+    let content = KEYS.question(user, question);
     Ok(user_page(user, NavItem::ApiKeys, header, content))
 }
 
@@ -85,7 +83,7 @@ pub async fn revoke(
 ) -> Result<HttpResponse, PageError> {
     let permit = user.may(KeysWrite)?;
     let application = Application::find(&user, &id).await?;
-    let chosen: BTreeSet<String> = form.all(KEY).map(str::to_owned).collect();
+    let chosen = KEYS.submitted(&form);
     let store = &user.server.store;
     let list = path(&application, "");
     let revoked = api_key::delete_all(store, permit, &id, chosen.clone()).await;

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 
 use super::account_field::AccountChoices;
 use super::application::state;
+use super::application_bulk;
 use super::components::{self, Field, clip, empty, table};
 use super::list_query::ListQuery;
 use super::page::{self, NavItem, PageHeader, user_page};
@@ -124,6 +125,7 @@ fn rows(user: &CurrentUser, clients: &[&ClientView], accounts: &[Account]) -> Ma
         account.map_or_else(|| id.to_owned(), |account| account.name.clone())
     };
     let operator = user.is_operator();
+    let can_select = application_bulk::is_allowed(user);
     let mut columns = vec![
         "column-name",
         "column-client-id",
@@ -138,7 +140,10 @@ fn rows(user: &CurrentUser, clients: &[&ClientView], accounts: &[Account]) -> Ma
         .iter()
         .map(|client| {
             let mut row = vec![
-                html! { a href=(user.link(&format!("/applications/{}", client.client_id))) { (clip(&client.name)) } },
+                html! {
+                    @if can_select { (application_bulk::checkbox(user, client)) }
+                    a href=(user.link(&format!("/applications/{}", client.client_id))) { (clip(&client.name)) }
+                },
                 components::id(user, &client.client_id),
                 clip(client.scope.as_str()),
                 user.day(client.created_at),
@@ -150,5 +155,8 @@ fn rows(user: &CurrentUser, clients: &[&ClientView], accounts: &[Account]) -> Ma
             row
         })
         .collect();
-    table(user, &user.t("menu-applications"), &columns, &rows)
+    html! {
+        (table(user, &user.t("menu-applications"), &columns, &rows))
+        @if can_select { (application_bulk::form(user)) }
+    }
 }

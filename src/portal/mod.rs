@@ -27,6 +27,7 @@ mod api_keys;
 mod application;
 mod application_actions;
 mod application_activity;
+mod application_bulk;
 mod application_credentials;
 mod application_details;
 mod application_form;
@@ -49,8 +50,11 @@ mod profile;
 pub mod quick_start;
 mod registration_tokens;
 mod resource_servers;
+mod search;
+mod secret_bulk;
 mod secret_edit;
 mod secrets;
+mod selection;
 mod session_extractor;
 mod sign_in;
 mod signing_keys;
@@ -148,11 +152,19 @@ fn pages(config: &mut web::ServiceConfig) {
             [post(profile::end_session)],
         ))
         .service(at("/overview", [get(overview::show)]))
+        .service(at("/search", [get(search::show)]))
         .service(at(
             "/applications",
             [get(applications::list), post(application_form::create)],
         ))
         .service(at("/applications/new", [get(application_form::show_new)]))
+        .service(at(
+            "/applications/selected",
+            [
+                get(application_bulk::confirm),
+                post(application_bulk::perform),
+            ],
+        ))
         .service(at("/applications/{id}", [get(application_details::show)]))
         .service(at(
             "/applications/{id}/credentials",
@@ -243,6 +255,10 @@ fn pages(config: &mut web::ServiceConfig) {
         .service(at(
             "/applications/{id}/revoke-keys",
             [get(api_key_bulk::confirm), post(api_key_bulk::revoke)],
+        ))
+        .service(at(
+            "/applications/{id}/delete-secrets",
+            [get(secret_bulk::confirm), post(secret_bulk::delete)],
         ))
         .service(at(
             "/applications/{id}/keys",

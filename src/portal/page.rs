@@ -10,6 +10,7 @@ use super::assets;
 use super::components::hidden;
 use super::form::CSRF_TOKEN;
 use super::language::Language;
+use super::search;
 use super::session_extractor::{CurrentUser, PageContext};
 use crate::error::Error;
 use crate::http::error::LogError;
@@ -34,10 +35,11 @@ pub enum NavItem {
     Audit,
     Status,
     Profile,
+    Search,
 }
 
-/// The groups of the menu: the message for the heading, and the items. The profile is linked from
-/// the header instead.
+/// The groups of the menu: the message for the heading, and the items. The profile and the
+/// search are linked from the header instead.
 const MENU: [(&str, &[NavItem]); 4] = [
     ("menu-now", &[NavItem::Overview]),
     (
@@ -85,6 +87,7 @@ impl NavItem {
             NavItem::Audit => "/audit",
             NavItem::Status => "/status",
             NavItem::Profile => "/profile",
+            NavItem::Search => search::PATH,
         }
     }
 
@@ -104,6 +107,7 @@ impl NavItem {
             NavItem::Audit => "menu-audit",
             NavItem::Status => "menu-status",
             NavItem::Profile => "menu-profile",
+            NavItem::Search => "search",
         }
     }
 
@@ -127,9 +131,18 @@ impl NavItem {
             NavItem::SigningKeys => user.can(SigningKeysRead),
             NavItem::Audit => user.can(AuditRead),
             NavItem::Status => user.can(StatusRead),
-            NavItem::Profile => true,
+            NavItem::Profile | NavItem::Search => true,
         }
     }
+}
+
+/// What only pages for a user with a complete session have.
+struct Menu {
+    items: Markup,
+    /// The link to the search.
+    find: Markup,
+    /// The dialog of the search.
+    palette: Markup,
 }
 
 /// What a page shows above its content.
@@ -186,8 +199,21 @@ pub fn user_page(
             main #main tabindex="-1" { (body(user, &header, content)) }
         }
     };
+    let menu = Menu {
+        items: menu,
+        find: search::link(user),
+        palette: search::dialog(user),
+    };
     let page = document(user, &header, Some(&menu), content);
     respond(status, page, &[], header.error)
+}
+
+/// The pages of the menu that the user may open, and the profile: their paths and names.
+pub fn menu_pages(user: &CurrentUser) -> impl Iterator<Item = (String, String)> {
+    let items = MENU.into_iter().flat_map(|(_, items)| items);
+    let items = items.chain(&[NavItem::Profile]);
+    let visible = items.filter(|item| item.is_visible(user));
+    visible.map(|item| item.breadcrumb(user))
 }
 
 /// The items of the menu that the user may open, by group.
@@ -297,7 +323,7 @@ fn body(context: &PageContext, header: &PageHeader<'_>, content: Markup) -> Mark
 fn document(
     context: &PageContext,
     header: &PageHeader<'_>,
-    menu: Option<&Markup>,
+    menu: Option<&Menu>,
     content: Markup,
 ) -> Markup {
     html! {
@@ -316,6 +342,7 @@ fn document(
                 a.skip href="#main" { (context.t("skip")) }
                 (top_bar(context, header, menu))
                 (content)
+                @if let Some(menu) = menu { (menu.palette) }
             }
         }
     }
@@ -323,17 +350,18 @@ fn document(
 
 /// The header. On a narrow screen the menu and the links are behind a button, which is a `details`
 /// element and so needs no script.
-fn top_bar(context: &PageContext, header: &PageHeader<'_>, menu: Option<&Markup>) -> Markup {
+fn top_bar(context: &PageContext, header: &PageHeader<'_>, menu: Option<&Menu>) -> Markup {
     let links = links(context, header);
     html! {
         header.top {
             a.brand href=(context.link("")) { (logo()) "Keyward" }
+            @if let Some(menu) = menu { (menu.find) }
             div.who { (links) }
             @if let Some(menu) = menu {
                 details.drawer {
                     summary { (context.t("menu")) }
                     div.panel {
-                        nav aria-label=(context.t("menu")) { (menu) }
+                        nav aria-label=(context.t("menu")) { (menu.items) }
                         div.who { (links) }
                     }
                 }

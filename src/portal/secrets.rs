@@ -11,6 +11,7 @@ use super::components::{
 use super::form::Form;
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
+use super::secret_bulk;
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::error::{Error, refusal};
 use crate::manage::actor::{KeysRead, KeysWrite};
@@ -94,9 +95,15 @@ pub(super) fn label(secret: &SecretView) -> &str {
     secret.name.as_deref().unwrap_or(&secret.id)
 }
 
+/// Whether a secret has not expired.
+pub(super) fn is_active(user: &CurrentUser, secret: &SecretView) -> bool {
+    secret.expires_at.is_none_or(|end| end > user.now())
+}
+
 /// The client secrets as a table, with the buttons to rename and delete them.
 pub fn rows(user: &CurrentUser, application: &Application, secrets: &[SecretView]) -> Markup {
     let can_edit = user.can(KeysWrite);
+    let can_select = can_edit && secrets.len() > 1;
     let rows: Vec<Vec<Markup>> = secrets
         .iter()
         .map(|secret| {
@@ -109,7 +116,10 @@ pub fn rows(user: &CurrentUser, application: &Application, secrets: &[SecretView
                 }
             };
             vec![
-                html! { @if let Some(name) = &secret.name { strong { (name) } } @else { "–" } },
+                html! {
+                    @if can_select { (secret_bulk::checkbox(user, secret)) }
+                    @if let Some(name) = &secret.name { strong { (name) } } @else { "–" }
+                },
                 html! { a href=(page) { code { "kws_" (secret.id) "_…" } } },
                 user.day(secret.created_at),
                 html! { (last_used(user, secret.last_used_at)) (components::unused(user, secret.unused)) },
@@ -126,7 +136,10 @@ pub fn rows(user: &CurrentUser, application: &Application, secrets: &[SecretView
         "column-expires",
         "",
     ];
-    table(user, &user.t("secrets"), &columns, &rows)
+    html! {
+        (table(user, &user.t("secrets"), &columns, &rows))
+        @if can_select { (secret_bulk::form(user, application)) }
+    }
 }
 
 fn secret_page(user: &CurrentUser, application: &Application, secret: &str) -> HttpResponse {
@@ -191,9 +204,7 @@ pub async fn confirm_delete(
     user.may(KeysWrite)?;
     let application = Application::find(&user, &ids.0).await?;
     let secrets = secret::list(&user.server.store, user.may(KeysRead)?, &ids.0).await?;
-    let active = secrets
-        .iter()
-        .filter(|secret| secret.expires_at.is_none_or(|end| end > user.now()));
+    let active = secrets.iter().filter(|secret| is_active(&user, secret));
     let last = active.clone().count() == 1 && active.clone().any(|secret| secret.id == ids.1);
     let question = html! {
         p { (user.t("secret-delete-text")) }

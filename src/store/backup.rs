@@ -45,6 +45,8 @@ const TABLES: &[(&str, Treatment)] = &[
     ("signing_keys", Treatment::Keep),
     ("deployment", Treatment::Keep),
     ("counters", Treatment::Keep),
+    ("server_hours", Treatment::Keep),
+    ("busiest_clients", Treatment::Keep),
     ("usage_counters", Treatment::Keep),
     ("usage_origins", Treatment::Keep),
     // Of the version before, for its nodes during an upgrade.

@@ -29,24 +29,23 @@ pub enum Change {
     SigningKeys,
     /// A trust rule of this issuer changed.
     TrustRules(String),
+    /// Very many clients of this account changed. It takes an id of the feed, but has no row: every node
+    /// finds the gap and reloads its cache, also nodes of previous versions.
+    ClientsOf(String),
 }
 
 impl Change {
-    fn kind(&self) -> &'static str {
+    /// Its kind and subject in the feed.
+    fn row(&self) -> Option<(&'static str, String)> {
         match self {
-            Change::Client(_) => "client",
-            Change::ApiKey(_) => "api_key",
-            Change::Revocation { .. } => "revocation",
-            Change::SigningKeys => "signing_keys",
-            Change::TrustRules(_) => "trust_rules",
-        }
-    }
-
-    fn subject(&self) -> String {
-        match self {
-            Change::Client(id) | Change::ApiKey(id) | Change::TrustRules(id) => id.clone(),
-            Change::Revocation { jti, expires_at } => format!("{jti} {}", expires_at.millis()),
-            Change::SigningKeys => String::new(),
+            Change::Client(id) => Some(("client", id.clone())),
+            Change::ApiKey(id) => Some(("api_key", id.clone())),
+            Change::Revocation { jti, expires_at } => {
+                Some(("revocation", format!("{jti} {}", expires_at.millis())))
+            }
+            Change::SigningKeys => Some(("signing_keys", String::new())),
+            Change::TrustRules(issuer) => Some(("trust_rules", issuer.clone())),
+            Change::ClientsOf(_) => None,
         }
     }
 
@@ -94,11 +93,14 @@ pub(super) fn append(
     let mut id = newest;
     for change in appended {
         id += 1;
+        let Some((kind, subject)) = change.row() else {
+            continue;
+        };
         diesel::insert_into(changes::table)
             .values((
                 changes::id.eq(id),
-                changes::kind.eq(change.kind()),
-                changes::subject.eq(change.subject()),
+                changes::kind.eq(kind),
+                changes::subject.eq(subject),
                 changes::changed_at.eq(now),
             ))
             .execute(database)?;

@@ -596,6 +596,10 @@ pub fn update(transaction: &mut Transaction<'_>, client: &Client) -> Result<(), 
     Ok(())
 }
 
+/// The most clients of an account that get a change each when the account is closed. Beyond that it is
+/// cheaper that the nodes reload their caches.
+const MAX_CHANGES: i64 = 1000;
+
 /// Stores in each client of an account whether the account is closed, and since when.
 ///
 /// # Errors
@@ -608,12 +612,17 @@ pub fn set_account_closed(
     let ids: Vec<String> = clients::table
         .filter(clients::account_id.eq(account_id))
         .select(clients::client_id)
+        .limit(MAX_CHANGES + 1)
         .load(transaction.database)?;
     diesel::update(clients::table.filter(clients::account_id.eq(account_id)))
         .set(clients::account_closed_at.eq(closed_at))
         .execute(transaction.modify())?;
-    for id in ids {
-        transaction.changed(Change::Client(id));
+    if i64::try_from(ids.len()).is_ok_and(|known| known <= MAX_CHANGES) {
+        for id in ids {
+            transaction.changed(Change::Client(id));
+        }
+    } else {
+        transaction.changed(Change::ClientsOf(account_id.to_owned()));
     }
     Ok(())
 }

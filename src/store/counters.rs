@@ -1,5 +1,6 @@
 //! Counters: how often something happened in a minute or an hour, summed over all nodes.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use diesel::prelude::*;
@@ -143,51 +144,75 @@ pub fn list_of_clients(
     Ok(selected.select(Counter::as_select()).load(database)?)
 }
 
-/// The clients with the largest sums of `metric` since `from`, in one account or in all: account
-/// and client, the largest sum first.
+/// Up to `limit` counters of clients in the hour that starts at `hour`, by account, client and metric: those
+/// after `last`.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
-pub fn busiest_clients(
+pub fn list_of_hour(
+    database: &mut Database,
+    hour: Timestamp,
+    last: Option<&Counter>,
+    limit: i64,
+) -> Result<Vec<Counter>, StoreError> {
+    let sql = "SELECT bucket_start, account_id, client_id, metric, count FROM counters \
+               WHERE bucket_start = $1 AND client_id <> '' \
+               AND (account_id, client_id, metric) > ($2, $3, $4) \
+               ORDER BY account_id, client_id, metric LIMIT $5";
+    let (account_id, client_id, metric) = last.map_or(("", "", ""), |last| {
+        (&last.account_id, &last.client_id, &last.metric)
+    });
+    Ok(diesel::sql_query(sql)
+        .bind::<BigInt, _>(hour)
+        .bind::<Text, _>(account_id)
+        .bind::<Text, _>(client_id)
+        .bind::<Text, _>(metric)
+        .bind::<BigInt, _>(limit)
+        .load(database)?)
+}
+
+/// Up to `limit` counters of these metrics in the hour that starts at `hour`, of the clients of an account
+/// or of all.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn list_of_clients_in_hour(
     database: &mut Database,
     account_id: Option<&str>,
-    metric: &str,
-    from: Timestamp,
+    hour: Timestamp,
+    metrics: &[&str],
     limit: i64,
-) -> Result<Vec<(String, String)>, StoreError> {
-    #[derive(QueryableByName)]
-    #[diesel(table_name = counters)]
-    struct Busiest {
-        account_id: String,
-        client_id: String,
-    }
+) -> Result<Vec<Counter>, StoreError> {
+    let mut rows = counters::table
+        .filter(counters::bucket_start.eq(hour))
+        .filter(counters::client_id.ne(""))
+        .filter(counters::metric.eq_any(metrics))
+        .into_boxed();
+    rows = match account_id {
+        Some(account_id) => rows.filter(counters::account_id.eq(account_id)),
+        None => rows.filter(counters::account_id.gt("")),
+    };
+    // In the order of the primary key, of which this is a range.
+    let order = (counters::account_id, counters::client_id, counters::metric);
+    let rows = rows.order(order).limit(limit);
+    Ok(rows.select(Counter::as_select()).load(database)?)
+}
 
-    let sql = |condition: &str, limit: &str| {
-        format!(
-            "SELECT account_id, client_id FROM counters \
-             WHERE bucket_start >= $1 AND metric = $2 AND {condition} AND client_id <> '' \
-             GROUP BY account_id, client_id \
-             ORDER BY SUM(count) DESC, account_id, client_id LIMIT {limit}"
-        )
-    };
-    // SQLite numbers parameters in the order in which they first appear.
-    let clients: Vec<Busiest> = match account_id {
-        Some(account_id) => diesel::sql_query(sql("account_id = $3", "$4"))
-            .bind::<BigInt, _>(from)
-            .bind::<Text, _>(metric)
-            .bind::<Text, _>(account_id)
-            .bind::<BigInt, _>(limit)
-            .load(database)?,
-        None => diesel::sql_query(sql("account_id <> ''", "$3"))
-            .bind::<BigInt, _>(from)
-            .bind::<Text, _>(metric)
-            .bind::<BigInt, _>(limit)
-            .load(database)?,
-    };
-    Ok(clients
-        .into_iter()
-        .map(|client| (client.account_id, client.client_id))
-        .collect())
+/// The sums of a client's counters since `from`, by metric.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn sums_of_client(
+    database: &mut Database,
+    account_id: &str,
+    client_id: &str,
+    from: Timestamp,
+) -> Result<BTreeMap<String, i64>, StoreError> {
+    let mut sums = BTreeMap::new();
+    for row in list_of_clients(database, &[(account_id, client_id)], from)? {
+        *sums.entry(row.metric).or_default() += row.count;
+    }
+    Ok(sums)
 }
 
 /// Deletes up to `limit` counters of buckets that started before `before`; returns how many.

@@ -59,6 +59,7 @@ mod sql;
 pub mod statistics;
 pub mod token;
 pub mod token_records;
+pub mod traffic_sums;
 pub mod trust_rule;
 pub mod used_jti;
 pub mod user;

@@ -305,6 +305,25 @@ diesel::table! {
 }
 
 diesel::table! {
+    server_hours (bucket_start, metric) {
+        bucket_start -> BigInt,
+        metric -> Text,
+        count -> BigInt,
+    }
+}
+
+diesel::table! {
+    busiest_clients (owner_id, bucket_start, metric, client_id) {
+        owner_id -> Text,
+        bucket_start -> BigInt,
+        metric -> Text,
+        account_id -> Text,
+        client_id -> Text,
+        count -> BigInt,
+    }
+}
+
+diesel::table! {
     usage_counters (owner_id, bucket, bucket_start, metric) {
         owner_id -> Text,
         bucket -> Text,

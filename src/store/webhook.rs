@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use super::audit::Action;
@@ -168,22 +169,66 @@ pub fn receivers(
     Ok(enabled.collect())
 }
 
-/// The enabled webhooks for which a delivery is due at `now`. Those of closed accounts are not among
-/// them.
+/// The webhooks for which a delivery is due.
+#[derive(Debug)]
+pub struct Due {
+    /// The enabled ones. Those of closed accounts are not among them.
+    pub webhooks: Vec<Webhook>,
+    /// After which id to look for further ones; empty if there are none.
+    pub next: String,
+}
+
+/// Looks at up to `limit` webhooks with pending deliveries, those after the id `after`: for which of them
+/// one is due at `now`? The cost depends on the number of webhooks that have pending deliveries, and
+/// neither on that of all webhooks nor on how many deliveries are pending for one.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
-pub fn due(database: &mut Database, now: Timestamp) -> Result<Vec<Webhook>, StoreError> {
+pub fn due(
+    database: &mut Database,
+    after: &str,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Due, StoreError> {
+    #[derive(QueryableByName)]
+    struct Pending {
+        #[diesel(sql_type = Text)]
+        id: String,
+    }
+
+    // Each step is a lookup of the next id in the index of pending deliveries.
+    let sql = "WITH RECURSIVE pending (id) AS ( \
+               SELECT (SELECT webhook_id FROM webhook_deliveries \
+               WHERE next_attempt_at IS NOT NULL AND webhook_id > $1 ORDER BY webhook_id LIMIT 1) \
+               UNION ALL \
+               SELECT (SELECT webhook_id FROM webhook_deliveries \
+               WHERE next_attempt_at IS NOT NULL AND webhook_id > pending.id ORDER BY webhook_id LIMIT 1) \
+               FROM pending WHERE pending.id IS NOT NULL) \
+               SELECT id FROM pending WHERE id IS NOT NULL LIMIT $2";
+    let pending: Vec<Pending> = diesel::sql_query(sql)
+        .bind::<Text, _>(after)
+        .bind::<BigInt, _>(limit)
+        .load(database)?;
+    let ids: Vec<&str> = pending.iter().map(|webhook| webhook.id.as_str()).collect();
+    let is_all = i64::try_from(ids.len()).is_ok_and(|looked| looked < limit);
+    let next = ids.last().filter(|_| !is_all).copied().unwrap_or_default();
     let is_due = webhook_deliveries::table
         .filter(webhook_deliveries::webhook_id.eq(webhooks::id))
         .filter(webhook_deliveries::next_attempt_at.le(now));
-    Ok(webhooks::table
+    let due = webhooks::table
         .left_join(accounts::table.on(accounts::id.nullable().eq(webhooks::account_id)))
+        .filter(webhooks::id.eq_any(&ids))
         .filter(accounts::closed_at.is_null())
         .filter(webhooks::disabled_at.is_null())
-        .filter(diesel::dsl::exists(is_due))
-        .select(Webhook::as_select())
-        .load(database)?)
+        .filter(diesel::dsl::exists(is_due));
+    let found = match ids.is_empty() {
+        true => Vec::new(),
+        false => due.select(Webhook::as_select()).load(database)?,
+    };
+    Ok(Due {
+        webhooks: found,
+        next: next.to_owned(),
+    })
 }
 
 /// Writes the columns of a webhook that people change.
@@ -264,4 +309,81 @@ pub fn failed(database: &mut Database, id: &str, now: Timestamp) -> Result<(), S
 pub fn delete(transaction: &mut Transaction<'_>, id: &str) -> Result<(), StoreError> {
     diesel::delete(webhooks::table.find(id)).execute(transaction.modify())?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{DatabaseUrl, IfMissing, Store};
+
+    fn insert(database: &mut Database, id: &str, disabled: bool, next: &[Option<i64>]) {
+        let webhook = Webhook {
+            id: id.to_owned(),
+            account_id: None,
+            url: String::new(),
+            description: String::new(),
+            events: ALL_EVENTS.to_owned(),
+            secret_sealed: String::new(),
+            previous_sealed: None,
+            previous_until: None,
+            failing_since: None,
+            last_failure_at: None,
+            disabled_at: disabled.then_some(Timestamp::EPOCH),
+            disabled_by: None,
+            created_at: Timestamp::EPOCH,
+            created_by: String::new(),
+        };
+        let row = diesel::insert_into(webhooks::table).values(webhook);
+        row.execute(database).unwrap();
+        for (place, next) in next.iter().enumerate() {
+            let row = diesel::insert_into(webhook_deliveries::table).values((
+                webhook_deliveries::id.eq(format!("{id}-{place}")),
+                webhook_deliveries::webhook_id.eq(id),
+                webhook_deliveries::event_id.eq(""),
+                webhook_deliveries::event_type.eq(""),
+                webhook_deliveries::body.eq(""),
+                webhook_deliveries::created_at.eq(0),
+                webhook_deliveries::attempts.eq(0),
+                webhook_deliveries::next_attempt_at.eq(next.map(Timestamp::from_seconds)),
+            ));
+            row.execute(database).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn webhooks_with_due_deliveries_are_found_a_few_at_a_time() {
+        let file = std::env::temp_dir().join(format!("keyward_due_{}.db", std::process::id()));
+        let store = Store::open(&DatabaseUrl::Sqlite(file), IfMissing::Create).unwrap();
+        let inserted = store.write_untracked(|database| {
+            insert(database, "a", false, &[Some(10), Some(5), None]);
+            insert(database, "b", false, &[None]);
+            insert(database, "c", false, &[Some(11)]);
+            insert(database, "d", true, &[Some(1)]);
+            insert(database, "e", false, &[Some(10)]);
+            Ok(())
+        });
+        inserted.await.unwrap();
+        for (after, limit, ids, next) in [
+            ("", 10, vec!["a", "e"], ""),
+            ("", 1, vec!["a"], "a"),
+            ("a", 2, vec![], "d"),
+            ("d", 2, vec!["e"], ""),
+            ("e", 2, vec![], ""),
+        ] {
+            let found = store
+                .read(move |database| due(database, after, Timestamp::from_seconds(10), limit));
+            let found = found.await.unwrap();
+            let mut found_ids: Vec<String> = found
+                .webhooks
+                .into_iter()
+                .map(|webhook| webhook.id)
+                .collect();
+            found_ids.sort();
+            assert_eq!(
+                (found_ids, found.next.as_str()),
+                (ids.into_iter().map(str::to_owned).collect(), next),
+                "{after} {limit}"
+            );
+        }
+    }
 }

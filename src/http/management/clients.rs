@@ -1,5 +1,7 @@
 //! `/api/v1/clients`
 
+use std::collections::BTreeSet;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{Path, Payload};
 use schemars::JsonSchema;
@@ -262,5 +264,33 @@ pub(in crate::http) async fn revoke_registration_token(
 ) -> HandlerResult {
     let permit = api.permit(ClientsWrite).await?;
     client::revoke_registration_token(api.store(), permit, &id).await?;
+    Ok(no_content())
+}
+
+/// The clients to change, all of them or none.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct SelectedClients {
+    /// Their ids.
+    #[schemars(length(min = 1, max = 100))]
+    ids: BTreeSet<String>,
+}
+
+/// `POST /api/v1/clients/disable`
+pub(in crate::http) async fn disable_all(api: ApiRequest, payload: Payload) -> HandlerResult {
+    let permit = api.permit(ClientsWrite).await?;
+    let SelectedClients { ids } = api.json(payload).await?;
+    client::disable_all(api.store(), permit, ids).await?;
+    Ok(no_content())
+}
+
+/// `POST /api/v1/clients/revoke-tokens`
+pub(in crate::http) async fn revoke_tokens_of_all(
+    api: ApiRequest,
+    payload: Payload,
+) -> HandlerResult {
+    let permit = api.permit(TokensRevoke).await?;
+    let SelectedClients { ids } = api.json(payload).await?;
+    client::revoke_tokens_of_all(api.store(), permit, ids).await?;
     Ok(no_content())
 }

@@ -1,5 +1,6 @@
 //! `/api/v1/clients/{client_id}/secrets`
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -26,6 +27,15 @@ pub(in crate::http) struct CreateSecret {
     /// The lifetime in seconds; the secret does not expire by default.
     #[schemars(range(min = 1))]
     expires_in: Option<u32>,
+}
+
+/// The secrets to delete, all of them or none.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct DeleteSecrets {
+    /// The ids of the secrets.
+    #[schemars(length(min = 1))]
+    ids: BTreeSet<String>,
 }
 
 /// Changes of a client secret. Members that are left out stay as they are.
@@ -119,5 +129,17 @@ pub(in crate::http) async fn delete(
     let (client_id, id) = path.into_inner();
     let permit = api.permit(KeysWrite).await?;
     secret::delete(api.store(), permit, &client_id, &id).await?;
+    Ok(no_content())
+}
+
+/// `POST /api/v1/clients/{client_id}/delete-secrets`
+pub(in crate::http) async fn delete_all(
+    api: ApiRequest,
+    client_id: Path<String>,
+    payload: Payload,
+) -> HandlerResult {
+    let permit = api.permit(KeysWrite).await?;
+    let DeleteSecrets { ids } = api.json(payload).await?;
+    secret::delete_all(api.store(), permit, &client_id, ids).await?;
     Ok(no_content())
 }

@@ -26,11 +26,13 @@ pub use crate::store::security_profile::SecurityProfile;
 use crate::store::trust_rule;
 use crate::store::{Store, Transaction};
 
+mod bulk;
 mod create;
 mod grantable;
 mod registration_access_token;
 mod update;
 
+pub use bulk::{check_selection, disable_all, find_all, revoke_tokens_of_all};
 pub(crate) use create::insert;
 pub use create::{CreatedClient, NewClient, create};
 pub use grantable::{Grantable, grantable};

@@ -1,4 +1,4 @@
-// Copy buttons, countdowns, previews and refreshing. Pages work without this script.
+// Copy buttons, countdowns, previews, refreshing and the search dialog. Pages work without this script.
 'use strict'
 
 // One listener for all copy buttons, since a refresh of the page replaces some of them.
@@ -115,4 +115,63 @@ if (drawer) {
     drawer.querySelector('summary').focus()
   })
   document.addEventListener('click', ({ target }) => { if (!drawer.contains(target)) drawer.open = false })
+}
+
+// The search opens as a dialog, and shows what the page of the search would show.
+const palette = document.querySelector('.palette')
+if (palette) {
+  const opener = document.querySelector('.find')
+  const [form, field, results] = ['form', 'input', '.results'].map((selector) => palette.querySelector(selector))
+  const isMac = /Mac|iPhone|iPad/.test(navigator.platform)
+  const hint = opener.querySelector('kbd')
+  hint.textContent = isMac ? '⌘K' : 'Ctrl K'
+  hint.hidden = false
+  const open = () => { if (!palette.open) palette.showModal(); field.select() }
+  document.addEventListener('keydown', (event) => {
+    if (event.key.toLowerCase() !== 'k' || event.altKey || event.shiftKey || !(isMac ? event.metaKey : event.ctrlKey)) return
+    event.preventDefault()
+    open()
+  })
+  opener.addEventListener('click', (event) => {
+    // With one of these keys the browser opens the page in another tab.
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return
+    event.preventDefault()
+    open()
+  })
+  palette.addEventListener('click', ({ target }) => { if (target === palette) palette.close() })
+
+  let timer
+  let asked
+  const ask = async () => {
+    asked?.abort()
+    asked = new AbortController()
+    const { signal } = asked
+    const text = field.value
+    const fields = new URLSearchParams(new FormData(form))
+    const response = await fetch(`${form.action}?${fields}`, { redirect: 'manual', signal }).catch(() => null)
+    if (response?.type === 'opaqueredirect') return location.reload()
+    const body = response?.ok ? await response.text().catch(() => null) : null
+    if (body === null || signal.aborted) return
+    const page = new DOMParser().parseFromString(body, 'text/html')
+    results.replaceChildren(...page.getElementById('found').childNodes)
+    results.dataset.text = text
+  }
+  field.addEventListener('input', () => {
+    clearTimeout(timer)
+    timer = setTimeout(ask, 150)
+  })
+  // The first result opens with Enter, once it belongs to what was typed.
+  form.addEventListener('submit', (event) => {
+    const first = results.querySelector('a')
+    if (!first || results.dataset.text !== field.value) return
+    event.preventDefault()
+    first.click()
+  })
+  palette.addEventListener('keydown', (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
+    if (!step) return
+    event.preventDefault()
+    const stops = [field, ...results.querySelectorAll('a')]
+    stops[(Math.max(0, stops.indexOf(document.activeElement)) + step + stops.length) % stops.length].focus()
+  })
 }

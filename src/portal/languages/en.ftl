@@ -78,6 +78,17 @@ older = Older entries
 filter = Filter
 search = Search
 clear = Clear
+select-entry = Select { $name }
+close = Close
+search-field = Name, email address or ID
+search-text = Search for pages, applications, people and accounts that you have access to by the start of their name, or by ID. API keys are found by ID.
+search-none-text = Nothing that you have access to has this ID, or a name that starts with this text.
+search-count = { $count ->
+    [one] { $count } result
+   *[other] { $count } results
+}
+search-pages = Pages
+search-all = Show all
 pages = Pages
 first-page = First page
 api-reference = API reference
@@ -458,7 +469,6 @@ help-grace = Long enough to switch everything to the new key.
 key-last-used = Last used { $when }.
 key-never-used = Never used.
 revoke-key = Revoke { $name }
-key-choose = Select { $name }
 keys-revoke-chosen = Revoke selected keys
 keys-revoke-title = { $count ->
     [one] Revoke { $count } key?
@@ -472,6 +482,30 @@ help-allowed-ips = One address or range per line, such as 203.0.113.0/24. Leave 
 help-manage-keys = The key can create and revoke keys through /apiKeys. Don’t use such a key to call other APIs.
 done-key-updated = API key updated.
 done-keys-revoked = API keys revoked.
+secrets-delete-selected = Delete selected secrets
+secrets-delete-title = { $count ->
+    [one] Delete { $count } secret?
+   *[other] Delete { $count } secrets?
+}
+secrets-delete-text = The application can’t authenticate with these secrets anymore, effective immediately. You can’t undo this.
+secrets-delete-last = No active secret would be left. Without one, the application can’t get access tokens.
+done-secrets-deleted = Secrets deleted.
+applications-disable-selected = Disable selected
+applications-disable-button = Disable
+applications-disable-title = { $count ->
+    [one] Disable { $count } application?
+   *[other] Disable { $count } applications?
+}
+applications-disable-text = Their secrets, API keys and tokens stop working immediately. They work again when you enable the applications.
+done-applications-disable-done = Applications disabled.
+applications-revoke-tokens-selected = Revoke tokens of selected
+applications-revoke-tokens-button = Revoke tokens
+applications-revoke-tokens-title = { $count ->
+    [one] Revoke all tokens of { $count } application?
+   *[other] Revoke all tokens of { $count } applications?
+}
+applications-revoke-tokens-text = All access tokens issued to them until now stop working immediately. They can get new ones. You can’t undo this.
+done-applications-revoke-tokens-done = Tokens revoked.
 done-key-revoked = API key revoked.
 
 ## People
@@ -998,6 +1032,9 @@ refusal-api-key-ip-ranges = Enter IP addresses or ranges such as 203.0.113.0/24.
 refusal-api-key-no-scope = Select at least one scope.
 refusal-api-key-no-ip-ranges = Enter at least one IP address or range, or allow any address.
 refusal-api-key-already-rotated = This API key was already rotated.
+refusal-secrets-not-chosen = Select at least one secret.
+refusal-clients-not-chosen = Select at least one application.
+refusal-clients-too-many = You can change up to { $max } applications at a time.
 refusal-api-keys-not-chosen = Select at least one API key.
 refusal-api-key-is-last = You can’t revoke the last key. Rotate it instead. If it was leaked, expire the old key immediately.
 refusal-webhooks-full = You can have at most { $limit } webhooks. Delete one first.

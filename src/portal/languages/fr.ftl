@@ -81,6 +81,17 @@ older = Entrées plus anciennes
 filter = Filtrer
 search = Rechercher
 clear = Effacer
+select-entry = Sélectionner { $name }
+close = Fermer
+search-field = Nom, adresse e-mail ou ID
+search-text = Recherchez les pages, applications, personnes et comptes auxquels vous avez accès par le début de leur nom, ou par leur ID. Les clés d’API se trouvent par leur ID.
+search-none-text = Rien de ce à quoi vous avez accès n’a cet ID, ni un nom qui commence par ce texte.
+search-count = { $count ->
+    [one] { $count } résultat
+   *[other] { $count } résultats
+}
+search-pages = Pages
+search-all = Tout afficher
 pages = Pages
 first-page = Première page
 api-reference = Référence de l’API
@@ -461,7 +472,6 @@ help-grace = Prévoyez le temps de déployer la nouvelle clé partout.
 key-last-used = Dernière utilisation { $when }.
 key-never-used = Jamais utilisée.
 revoke-key = Révoquer { $name }
-key-choose = Sélectionner { $name }
 keys-revoke-chosen = Révoquer les clés sélectionnées
 keys-revoke-title = { $count ->
     [one] Révoquer { $count } clé ?
@@ -475,6 +485,30 @@ help-allowed-ips = Une adresse ou une plage par ligne, par exemple 203.0.113.0/2
 help-manage-keys = La clé peut créer et révoquer des clés par /apiKeys. N’utilisez pas une telle clé pour appeler d’autres API.
 done-key-updated = Clé d’API modifiée.
 done-keys-revoked = Clés d’API révoquées.
+secrets-delete-selected = Supprimer les secrets sélectionnés
+secrets-delete-title = { $count ->
+    [one] Supprimer { $count } secret ?
+   *[other] Supprimer { $count } secrets ?
+}
+secrets-delete-text = L’application ne peut plus s’authentifier avec ces secrets, avec effet immédiat. Cette action est irréversible.
+secrets-delete-last = Il ne resterait aucun secret actif. Sans secret, l’application ne peut pas obtenir de jetons d’accès.
+done-secrets-deleted = Secrets supprimés.
+applications-disable-selected = Désactiver la sélection
+applications-disable-button = Désactiver
+applications-disable-title = { $count ->
+    [one] Désactiver { $count } application ?
+   *[other] Désactiver { $count } applications ?
+}
+applications-disable-text = Leurs secrets, clés d’API et jetons cessent immédiatement de fonctionner. Ils fonctionnent de nouveau dès que vous réactivez les applications.
+done-applications-disable-done = Applications désactivées.
+applications-revoke-tokens-selected = Révoquer les jetons de la sélection
+applications-revoke-tokens-button = Révoquer les jetons
+applications-revoke-tokens-title = { $count ->
+    [one] Révoquer tous les jetons de { $count } application ?
+   *[other] Révoquer tous les jetons de { $count } applications ?
+}
+applications-revoke-tokens-text = Tous les jetons d’accès qui leur ont été délivrés jusqu’ici cessent immédiatement de fonctionner. Elles peuvent en obtenir de nouveaux. Cette action est irréversible.
+done-applications-revoke-tokens-done = Jetons révoqués.
 done-key-revoked = Clé d’API révoquée.
 
 ## Personnes
@@ -1001,6 +1035,9 @@ refusal-api-key-ip-ranges = Saisissez des adresses IP ou des plages telles que 2
 refusal-api-key-no-scope = Sélectionnez au moins une portée.
 refusal-api-key-no-ip-ranges = Saisissez au moins une adresse IP ou une plage, ou autorisez toutes les adresses.
 refusal-api-key-already-rotated = Cette clé d’API a déjà été remplacée.
+refusal-secrets-not-chosen = Sélectionnez au moins un secret.
+refusal-clients-not-chosen = Sélectionnez au moins une application.
+refusal-clients-too-many = Vous pouvez modifier jusqu’à { $max } applications à la fois.
 refusal-api-keys-not-chosen = Sélectionnez au moins une clé d’API.
 refusal-api-key-is-last = La dernière clé ne peut pas être révoquée. Remplacez-la plutôt. En cas de fuite, faites expirer immédiatement l’ancienne clé.
 refusal-webhooks-full = Vous pouvez avoir au plus { $limit } webhooks. Supprimez-en un d’abord.

@@ -1,0 +1,2 @@
+DROP TABLE busiest_clients;
+DROP TABLE server_hours;

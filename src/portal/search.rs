@@ -1,0 +1,215 @@
+//! The search for everything that the user can see: pages, applications, API keys, accounts and people.
+//! The script shows its results in a dialog, which the keyboard opens; without it this is a page.
+
+use actix_web::HttpResponse;
+use maud::{Markup, html};
+
+use super::components::empty;
+use super::page::{NavItem, PageHeader, menu_pages, user_page};
+use super::page_error::PageError;
+use super::session_extractor::CurrentUser;
+use crate::manage::actor::{AccountsRead, AccountsWrite, ClientsRead, KeysRead, UsersRead};
+use crate::manage::{account, api_key, client, user};
+
+/// The path of the page.
+pub(super) const PATH: &str = "/search";
+
+/// The field with the text to search for.
+const QUERY: &str = "q";
+
+/// The longest text, in characters, that is searched for. No name and no email address is longer.
+const MAX_TEXT: usize = 254;
+
+/// How many results of each kind are shown.
+const SHOWN: usize = 8;
+const LIMIT: i64 = 9;
+
+/// What was found of one kind.
+struct Group {
+    /// The message for the heading.
+    title: &'static str,
+    results: Vec<Found>,
+    /// The path of the list with all of them, if there are more.
+    all: Option<String>,
+}
+
+impl Group {
+    fn new(title: &'static str, mut results: Vec<Found>, all: String) -> Self {
+        let has_more = results.len() > SHOWN;
+        results.truncate(SHOWN);
+        Group {
+            title,
+            results,
+            all: has_more.then_some(all),
+        }
+    }
+}
+
+struct Found {
+    path: String,
+    name: String,
+    /// What tells it from others of the same name.
+    id: String,
+}
+
+/// The page with the results.
+pub async fn show(user: CurrentUser) -> Result<HttpResponse, PageError> {
+    let text = user.query(QUERY).unwrap_or_default();
+    let text = text.trim();
+    let groups = if text.is_empty() || text.chars().count() > MAX_TEXT {
+        Vec::new()
+    } else {
+        find(&user, text).await?
+    };
+    let content = html! {
+        form.filter role="search" method="get" action=(user.link(PATH)) {
+            div.field {
+                label for=(QUERY) { (user.t("search-field")) }
+                (input(QUERY, text))
+            }
+            button { (user.t("search")) }
+        }
+        div #found { (results(&user, text, &groups)) }
+    };
+    let header = PageHeader::titled(user.t("search"));
+    Ok(user_page(&user, NavItem::Search, header, content))
+}
+
+fn input(id: &str, text: &str) -> Markup {
+    html! { input id=(id) name=(QUERY) type="search" value=(text) maxlength=(MAX_TEXT) autocomplete="off" spellcheck="false"; }
+}
+
+/// The link in the header, and the dialog that the script opens instead of following it.
+pub(super) fn link(user: &CurrentUser) -> Markup {
+    html! {
+        a.find href=(user.link(PATH)) aria-keyshortcuts="Control+K Meta+K" {
+            svg viewBox="0 0 16 16" aria-hidden="true" { circle cx="7" cy="7" r="4.5" {} path d="m10.5 10.5 3.5 3.5" {} }
+            span { (user.t("search")) }
+            kbd aria-hidden="true" hidden { "Ctrl K" }
+        }
+    }
+}
+
+/// The dialog of the search.
+pub(super) fn dialog(user: &CurrentUser) -> Markup {
+    html! {
+        dialog.palette aria-label=(user.t("search")) {
+            form role="search" method="get" action=(user.link(PATH)) {
+                label.visually_hidden for="palette" { (user.t("search-field")) }
+                (input("palette", ""))
+            }
+            form method="dialog" { button.small { (user.t("close")) } }
+            div.results { p { (user.t("search-text")) } }
+        }
+    }
+}
+
+fn results(user: &CurrentUser, text: &str, groups: &[Group]) -> Markup {
+    let count = groups.iter().map(|group| group.results.len()).sum();
+    html! {
+        @if text.is_empty() { p { (user.t("search-text")) } }
+        @else if count == 0 { (empty(&user.t("applications-not-found"), &user.t("search-none-text"), None)) }
+        @else {
+            p.help role="status" { (user.count("search-count", count)) }
+            @for group in groups.iter().filter(|group| !group.results.is_empty()) {
+                h2 { (user.t(group.title)) }
+                ul.choices {
+                    @for found in &group.results {
+                        li { a href=(user.link(&found.path)) { (found.name) } @if !found.id.is_empty() { " " code { (found.id) } } }
+                    }
+                }
+                @if let Some(all) = &group.all {
+                    p { a href=(user.link(all)) { (user.t("search-all")) span.visually_hidden { " " (user.t(group.title)) } } }
+                }
+            }
+        }
+    }
+}
+
+/// The path of a list that is searched for this text.
+fn list(path: &str, text: &str) -> String {
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("text", text)
+        .finish();
+    format!("{path}?{query}")
+}
+
+/// Finds pages by a part of their name, and all else by its id or the beginning of its name; API keys by
+/// their id alone. Each kind takes the right that its list takes.
+async fn find(user: &CurrentUser, text: &str) -> Result<Vec<Group>, PageError> {
+    let mut groups = vec![pages(user, text)];
+    let store = &user.server.store;
+    if user.can(ClientsRead) {
+        let permit = user.may(ClientsRead)?;
+        let clients = client::search(store, permit, None, text, None, LIMIT).await?;
+        let found = clients.into_iter().map(|client| Found {
+            path: format!("/applications/{}", client.client_id),
+            name: client.name,
+            id: client.client_id,
+        });
+        let all = list("/applications", text);
+        groups.push(Group::new("menu-applications", found.collect(), all));
+    }
+    if user.can(KeysRead) {
+        let key = api_key::find(store, user.may(KeysRead)?, key_id(text)).await?;
+        let found = key.into_iter().map(|key| Found {
+            path: format!("/applications/{}/keys/{}", key.client_id, key.id),
+            name: key.name,
+            id: key.shown,
+        });
+        groups.push(Group::new("menu-api-keys", found.collect(), String::new()));
+    }
+    if user.can(AccountsWrite) {
+        let permit = user.may(AccountsRead)?;
+        let accounts = account::search(store, permit, Some(text.to_owned()), None, LIMIT).await?;
+        let found = accounts.into_iter().map(|account| Found {
+            path: format!("/applications?account={}", account.id),
+            name: account.name,
+            id: account.id,
+        });
+        let all = list("/accounts", text);
+        groups.push(Group::new("menu-accounts", found.collect(), all));
+    }
+    if user.can(UsersRead) {
+        let permit = user.may(UsersRead)?;
+        let people = user::search(store, permit, Some(text.to_owned()), None, LIMIT).await?;
+        let found = people.into_iter().map(|person| Found {
+            path: format!("/people/{}", person.id),
+            name: person.email,
+            id: String::new(),
+        });
+        let all = list("/people", text);
+        groups.push(Group::new("menu-people", found.collect(), all));
+    }
+    Ok(groups)
+}
+
+/// The pages of the menu whose name contains the text, in any case.
+fn pages(user: &CurrentUser, text: &str) -> Group {
+    let text = text.to_lowercase();
+    let found = menu_pages(user).filter(|(_, name)| name.to_lowercase().contains(&text));
+    let found = found.map(|(path, name)| Found {
+        path,
+        name,
+        id: String::new(),
+    });
+    Group::new("search-pages", found.collect(), String::new())
+}
+
+/// The id of an API key in the form in which lists show it, `kwk_ID_…`, or alone.
+fn key_id(text: &str) -> &str {
+    let after_prefix = text.strip_prefix("kwk_").unwrap_or(text);
+    after_prefix.split('_').next().unwrap_or(after_prefix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_api_key_is_found_by_what_lists_show_of_it() {
+        for text in ["abc", "kwk_abc", "kwk_abc_…", "kwk_abc_secret"] {
+            assert_eq!(key_id(text), "abc", "{text}");
+        }
+    }
+}
