@@ -223,11 +223,13 @@ pub fn go(folder: &Path) -> Command {
 
 /// The variables of each call of `go`. All calls share them, so that the standard library is
 /// compiled once.
-pub fn go_environment() -> [(&'static str, OsString); 4] {
+pub fn go_environment() -> [(&'static str, OsString); 5] {
     let cache = super::repository("target/interop-go-cache");
     [
         ("GOCACHE", cache.into_os_string()),
         ("GOTOOLCHAIN", "local".into()),
+        // No C compiler for what the standard library also has in Go.
+        ("CGO_ENABLED", "0".into()),
         // Without inlining, the standard library compiles in two thirds of the CPU time.
         ("GOFLAGS", "-gcflags=all=-l -buildvcs=false".into()),
         // The compiler collects garbage less often.
