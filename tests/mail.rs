@@ -43,7 +43,7 @@ fn mails(world: &World) -> Vec<Value> {
 
 /// Waits until the newest message satisfies a condition.
 fn newest(world: &World, what: &str, is_met: impl Fn(&Value) -> bool) -> Value {
-    within(Duration::from_secs(40), what, || {
+    within(Duration::from_secs(80), what, || {
         mails(world).into_iter().next().filter(|one| is_met(one))
     })
 }

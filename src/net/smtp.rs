@@ -15,11 +15,11 @@ use crate::config::{Settings, SmtpTls};
 use crate::error::Error;
 use crate::secret::SecretString;
 
-/// The time for each step of a conversation with the server.
-const STEP_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time to connect.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The time for all steps.
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// The time for the whole conversation with the server: lettre waits for a reply as long as it takes.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A message to one recipient.
 pub struct OutgoingMail<'a> {
@@ -100,7 +100,7 @@ impl Mailer {
             .port(url.port())
             .tls(tls)
             .hello_name(ClientId::Domain(domain.clone()))
-            .timeout(Some(STEP_TIMEOUT));
+            .timeout(Some(CONNECT_TIMEOUT));
         if let Some(user) = url.user_name() {
             let password = settings.smtp_password.as_ref();
             let password = password.map_or("", |password| password.expose());

@@ -210,6 +210,11 @@ pub fn queue(transaction: &mut Transaction<'_>, mail: &Mail) -> Result<bool, Sto
     if !is_on(transaction.database)? {
         return Ok(false);
     }
+    add(transaction, mail)
+}
+
+/// Inserts a message, unless the recipient or the server has too many. Returns whether it was inserted.
+fn add(transaction: &mut Transaction<'_>, mail: &Mail) -> Result<bool, StoreError> {
     if is_full(transaction.database)? || is_over_limit(transaction.database, mail)? {
         transaction.dropped_mails += 1;
         return Ok(false);
@@ -271,7 +276,7 @@ pub(super) fn enqueue(
     let facts = facts_of(database, entry)?;
     for recipient in &recipients {
         let mail = Mail::to_user(MailKind::Notice, recipient, &facts, entry.happened_at);
-        queue(transaction, &mail)?;
+        add(transaction, &mail)?;
     }
     Ok(())
 }
