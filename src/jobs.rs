@@ -13,6 +13,7 @@
 //! | `purge` | 5 s | the leader |
 //! | `signing_key_rotation` | 1 s | the leader |
 //! | `webhooks` | 1 s | the leader |
+//! | `mail` | 1 s | the leader |
 //! | `search_keys` | 5 s | the leader |
 //! | `expiry_warnings` | 5 min | the leader |
 //! | `traffic_sums` | 60 s | the leader |
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::manage::mail::Render;
 use crate::net::client_authorities::ClientAuthorities;
 use crate::net::connections::Connections;
 use crate::net::tls::Certificate;
@@ -35,10 +37,12 @@ use crate::oauth::AuthorizationServer;
 use crate::span::Scope;
 use crate::store::DatabaseUrl;
 
+mod backoff;
 mod clocks;
 pub mod cluster_settings;
 mod election;
 mod expiry;
+mod mail;
 mod node_report;
 mod purge;
 mod rotation;
@@ -74,11 +78,12 @@ pub struct Jobs {
 /// How long a node that stops waits for the runs of jobs that are in progress.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Starts all jobs. They run until [`Jobs::finish`].
+/// Starts all jobs. They run until [`Jobs::finish`]. `render` writes the texts of e-mail.
 pub fn start(
     server: &Arc<AuthorizationServer>,
     connections: &Arc<Connections>,
     files: &ReloadedFiles,
+    render: Render,
 ) -> Jobs {
     // Processes that share a SQLite file run on one machine: nothing is saved that would be worth a
     // write to the disk every two seconds.
@@ -148,6 +153,13 @@ pub fn start(
             RunOn::Leader,
             &sender,
             webhooks::Sender::run,
+        ),
+        Job::new(
+            "mail",
+            mail::PERIOD,
+            RunOn::Leader,
+            &Arc::new(mail::Sender::new(server, render)),
+            mail::Sender::run,
         ),
         Job::new(
             "search_keys",

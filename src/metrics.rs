@@ -121,14 +121,14 @@ struct DeliveryLabels {
     outcome: &'static str,
 }
 
-/// What became of an event for a webhook.
+/// What became of an event for a webhook, or of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryOutcome {
     /// The receiver accepted the request.
     Success,
     /// The receiver did not accept the request.
     Failure,
-    /// There was no request, since the webhook had too many pending deliveries.
+    /// It was not sent, since the webhook, the recipient or the server had too many.
     Dropped,
 }
 
@@ -231,6 +231,8 @@ pub struct Snapshot {
     pub connections_evicted: u64,
     /// Log lines that could not be written, since the start.
     pub log_lines_dropped: u64,
+    /// Messages that were not queued, since the start.
+    pub mails_dropped: u64,
     /// Events that were dropped for webhooks, since the start.
     pub events_dropped: u64,
     /// Spans that were exported by OTLP, since the start.
@@ -289,6 +291,7 @@ pub struct Metrics {
     job_period: Family<JobLabels, Gauge<f64, AtomicU64>>,
     job_runs: Family<JobRunLabels, Counter>,
     webhook_deliveries: Family<DeliveryLabels, Counter>,
+    mails: Family<DeliveryLabels, Counter>,
     signing_key_age: Gauge<f64, AtomicU64>,
     signing_key_max_age: Gauge<f64, AtomicU64>,
     process: Process,
@@ -337,6 +340,7 @@ impl Default for Metrics {
             job_period: Family::default(),
             job_runs: Family::default(),
             webhook_deliveries: Family::default(),
+            mails: Family::default(),
             signing_key_age: Gauge::default(),
             signing_key_max_age: Gauge::default(),
             process: Process::default(),
@@ -461,8 +465,14 @@ impl Metrics {
             "Requests of this node to webhooks, and events that it dropped, by outcome",
             self.webhook_deliveries.clone(),
         );
+        registry.register(
+            "mails",
+            "Attempts of this node to send e-mail, and messages that it dropped, by outcome",
+            self.mails.clone(),
+        );
         for outcome in DeliveryOutcome::ALL {
             drop(self.webhook_deliveries.get_or_create(&outcome.labels()));
+            drop(self.mails.get_or_create(&outcome.labels()));
         }
     }
 
@@ -595,6 +605,11 @@ impl Metrics {
             .inc();
     }
 
+    /// Counts an attempt to send a message.
+    pub fn count_mail(&self, outcome: DeliveryOutcome) {
+        self.mails.get_or_create(&outcome.labels()).inc();
+    }
+
     /// Counts a request to a webhook.
     pub fn count_delivery(&self, outcome: DeliveryOutcome) {
         self.webhook_deliveries
@@ -687,6 +702,8 @@ impl Metrics {
         let dropped = DeliveryOutcome::Dropped.labels();
         let dropped = self.webhook_deliveries.get_or_create(&dropped);
         advance(&dropped, snapshot.events_dropped);
+        let dropped = DeliveryOutcome::Dropped.labels();
+        advance(&self.mails.get_or_create(&dropped), snapshot.mails_dropped);
         advance(&self.spans_exported, snapshot.spans_exported);
         advance(&self.spans_dropped, snapshot.spans_dropped);
         self.signing_key_age

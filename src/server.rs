@@ -143,7 +143,7 @@ impl Server {
             certificate: certificate.clone(),
             client_authorities: oauth.client_authorities().cloned(),
         };
-        let jobs = jobs::start(&oauth, &connections, &files);
+        let jobs = jobs::start(&oauth, &connections, &files, portal::mail_text::render);
         let process = web::Data::new(http::ProcessState {
             connections: connections.clone(),
             telemetry: telemetry.clone(),

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::portal::{journey, pages, prepare};
 use crate::support::World;
+use crate::support::smtp_server::SmtpServer;
 use crate::support::tools::Tool;
 
 #[test]
@@ -14,7 +15,10 @@ fn every_page_is_accessible_translated_and_fits_the_screen() {
     let world = World::sqlite();
     let mut input = prepare(&world);
     input["pages"] = json!(pages());
-    let node = world.start();
+    // Some forms are only there if e-mail is sent.
+    let server = SmtpServer::start();
+    let url = format!("smtp://127.0.0.1:{}", server.port);
+    let node = world.start_with(&["--smtp-url", &url, "--mail-from", "keyward@acme.example"]);
     journey(&world, &node, "pages", input, |what| {
         panic!("asked for {what}")
     });

@@ -43,6 +43,7 @@ mod introspection;
 mod languages;
 mod limits;
 mod log;
+mod mail;
 mod management;
 mod many_nodes;
 mod metrics;

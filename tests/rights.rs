@@ -289,6 +289,12 @@ const OPERATIONS: &[(&str, Needs, &str)] = &[
         Right("keyward:webhooks:write"),
         "",
     ),
+    ("GET /api/v1/mails", Operator("keyward:status:read"), ""),
+    (
+        "POST /api/v1/mails/test",
+        Operator("keyward:accounts:write"),
+        r#"{"to": "nowhere"}"#,
+    ),
     (
         "POST /api/v1/webhooks/{id}/rotate-secret",
         Right("keyward:webhooks:write"),
@@ -687,6 +693,9 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
     ("/search", "get", None),
     ("/invitation", "get post", None),
     ("/invitation/password", "post", None),
+    ("/password/forgot", "get post", None),
+    ("/password/reset", "get post", None),
+    ("/password/new", "post", None),
     ("/language", "post", None),
     ("/profile", "get", None),
     ("/profile/preferences", "post", None),
@@ -998,6 +1007,8 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
         Some("keyward:signing-keys:write"),
     ),
     ("/status", "get", Some("keyward:status:read")),
+    ("/status/mail", "get", Some("keyward:status:read")),
+    ("/status/mail", "post", Some("keyward:accounts:write")),
     ("/audit/export", "get", Some("keyward:audit:read")),
     ("/audit", "get", Some("keyward:audit:read")),
 ];

@@ -86,6 +86,7 @@ fn every_setting_of_the_contract_exists() {
                 "https://mtls.example",
             ),
             ("log", "debug", "debug"),
+            ("mail_language", "fr", "fr"),
             (
                 "otlp_endpoint",
                 "https://collector.example:4318",
@@ -156,7 +157,13 @@ fn refused(world: &World, environment: &[(&str, &str)], flags: &[&str]) -> Strin
 /// it may be a secret, and what is expected.
 #[test]
 fn a_wrong_value_is_named_as_it_was_given() {
-    const SECRET: &[&str] = &["database_url", "outbound_proxy", "operator_password"];
+    const SECRET: &[&str] = &[
+        "database_url",
+        "outbound_proxy",
+        "smtp_url",
+        "smtp_password",
+        "operator_password",
+    ];
     // The last settings accept any text.
     let table: &[(&str, Option<(&str, &str)>)] = &[
         ("listen", Some(("nowhere", "an IP address and a port"))),
@@ -205,6 +212,13 @@ fn a_wrong_value_is_named_as_it_was_given() {
         ("otlp_endpoint", Some(("localhost:4318", "such as http"))),
         ("otlp_sample_ratio", Some(("10%", "from 0 to 1"))),
         ("outbound_ca", None),
+        (
+            "smtp_url",
+            Some(("smtps://x:hunter2@mail.example", "smtp_password")),
+        ),
+        ("smtp_password", None),
+        ("mail_from", Some(("nobody", "NAME <ADDRESS>"))),
+        ("mail_language", Some(("de", "en, fr"))),
         ("keys_dir", None),
         ("tls_cert", None),
         ("tls_key", None),

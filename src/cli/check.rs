@@ -12,12 +12,13 @@ use super::Context;
 use super::output::Output;
 use crate::clock::Timestamp;
 use crate::clock::watch::{ClockWatch, TOLERANCE};
-use crate::config::Issuer;
+use crate::config::{Issuer, Settings};
 use crate::crypto::jws::SignatureAlgorithm;
 use crate::crypto::sealing_key::{KEY_FILE, SealingKeyFile, is_exposed};
 use crate::error::Error;
 use crate::manage::signing_key::{LOST_FILE_HELP, opened_keys};
 use crate::net::http_client;
+use crate::net::smtp::Mailer;
 use crate::span::Scope;
 use crate::store::clock as store_clock;
 use crate::store::security_profile::SecurityProfile;
@@ -112,6 +113,15 @@ pub async fn run(context: Context) -> Result<Output, Error> {
         );
     }
     found("transport", transport(&issuer));
+    match Mailer::new(&context.settings) {
+        Ok(None) => {}
+        Ok(Some(mailer)) => {
+            found("mail", mail(&context.settings, &mailer).await);
+        }
+        Err(error) => {
+            found("mail", Err(error.reason().to_owned()));
+        }
+    }
 
     let all_ok = findings.iter().all(|finding| finding.ok);
     let rows = findings.iter().map(|finding| {
@@ -124,6 +134,18 @@ pub async fn run(context: Context) -> Result<Output, Error> {
     });
     let output = Output::table(&findings, ["CHECK", "STATE", "DETAIL"], rows);
     Ok(if all_ok { output } else { output.refused() })
+}
+
+/// Whether the SMTP server accepts a connection and the password.
+async fn mail(settings: &Settings, mailer: &Mailer) -> Outcome {
+    let server = settings.smtp_url.as_ref().map(ToString::to_string);
+    let server = server.unwrap_or_default();
+    match mailer.check().await {
+        Ok(()) => Ok(format!("{server} accepts e-mail of this server")),
+        Err(error) => Err(format!(
+            "{server}: {error}; check smtp_url and smtp_password, then run: keyward mail test --to EMAIL"
+        )),
+    }
 }
 
 /// SQLite creates its write-ahead log and index with the permissions of the database file.

@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::http;
 use crate::manage::actor::Actor;
 use crate::manage::signing_key as keys;
-use crate::net::{client_authorities, http_client};
+use crate::net::{client_authorities, http_client, smtp};
 use crate::oauth::AuthorizationServer;
 use crate::scope::Scope;
 use crate::server::ReadSettings;
@@ -37,6 +37,7 @@ mod clock;
 mod confirmation;
 mod demo;
 mod key;
+mod mail;
 mod man;
 mod output;
 mod registration_token;
@@ -130,6 +131,9 @@ enum Command {
     /// Manage webhooks: https URLs to which events are sent
     #[command(subcommand)]
     Webhook(webhook::Webhook),
+    /// List the e-mail that was sent, and send a test message
+    #[command(subcommand)]
+    Mail(mail::Mail),
     /// Read the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -220,6 +224,7 @@ impl Context {
         let checked = settings.check(&settings.issuer());
         let checked = checked
             .and_then(|()| http_client::check(settings))
+            .and_then(|()| smtp::check(settings))
             .and_then(|()| client_authorities::check(settings))
             .and_then(|()| SealingKeyFile::check_folder(&settings.keys_dir));
         checked.map_err(|error| self.sources.explain(error))
@@ -397,6 +402,7 @@ fn execute(command: Command, context: Context) -> Result<Output, Error> {
             Command::SigningKey(command) => command.run(context).await,
             Command::SealingKey(command) => command.run(context).await,
             Command::Webhook(command) => command.run(context).await,
+            Command::Mail(command) => command.run(context).await,
             Command::Audit(command) => command.run(context).await,
             Command::Backup(command) => command.run(&context),
             Command::Restore(command) => command.run(&context),

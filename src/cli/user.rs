@@ -11,6 +11,8 @@ use super::Context;
 use super::confirmation::Confirmation;
 use super::output::{ListWriter, Output};
 use crate::clock::TimeZone;
+use crate::config::Switch;
+use crate::crypto::sealing_key::SealingKeyFile;
 use crate::error::{Code, Error};
 use crate::manage::actor::{UsersRead, UsersWrite};
 use crate::manage::invitation;
@@ -47,17 +49,21 @@ pub enum User {
         /// administrator, developer or viewer
         role: Role,
     },
-    /// Change the language and the time zone in which the portal is shown to a user
+    /// Change the language and the time zone of the portal for a user, and which e-mail the user gets
     SetPreferences {
         email: String,
 
         /// Language: en, fr, or browser for that of the browser
-        #[arg(long, required_unless_present = "time_zone")]
+        #[arg(long, required_unless_present_any = ["time_zone", "email_notices"])]
         language: Option<LanguageChoice>,
 
         /// Name of the IANA time zone database, such as Europe/Paris or UTC
         #[arg(long, value_name = "NAME")]
         time_zone: Option<TimeZone>,
+
+        /// E-mail about secrets and API keys, and about sign-ins with a new browser
+        #[arg(long, value_name = "on|off", hide_possible_values = true)]
+        email_notices: Option<Switch>,
     },
     /// Reset two-step verification of a user who lost their device and recovery codes
     ResetSecondFactor { email: String },
@@ -147,15 +153,27 @@ impl User {
             }
             User::Invite { email } => {
                 let issuer = context.issuer(&store).await?;
-                let (link, expires_at) =
-                    invitation::create(&store, operator.may(UsersWrite)?, &email).await?;
-                let link = invitation::url(&issuer, &link);
-                let link = link.expose();
-                let document = json!({"email": email, "link": link, "expires_at": expires_at});
+                // Read only if a node sends e-mail.
+                let sealing_keys = SealingKeyFile::unread(&context.settings.keys_dir);
+                let permit = operator.may(UsersWrite)?;
+                let created = invitation::create(&store, permit, &sealing_keys, &email).await?;
+                let link = invitation::url(&issuer, &created.link);
+                let (link, expires_at) = (link.expose(), created.expires_at);
+                let document = json!({
+                    "email": email,
+                    "link": link,
+                    "expires_at": expires_at,
+                    "mailed": created.mailed,
+                });
+                let sent = if created.mailed {
+                    "A running server sends it by e-mail too. "
+                } else {
+                    ""
+                };
                 Ok(Output::new(
                     &document,
                     format!(
-                        "Created a link for {email}. It expires at {expires_at} and is shown only once:\n  {link}"
+                        "Created a link for {email}. {sent}It expires at {expires_at} and is shown only once:\n  {link}"
                     ),
                 ))
             }
@@ -170,10 +188,12 @@ impl User {
                 email,
                 language,
                 time_zone,
+                email_notices,
             } => {
                 let change = PreferencesPatch {
                     language: language.map(|LanguageChoice(language)| language),
                     time_zone,
+                    email_notices: email_notices.map(Switch::is_on),
                 };
                 let permit = operator.may(UsersWrite)?;
                 let user = user::set_preferences(&store, permit, &email, change).await?;
@@ -181,10 +201,15 @@ impl User {
                 Ok(Output::new(
                     &user,
                     format!(
-                        "The portal is shown to {} in {}, with times in {}",
+                        "The portal is shown to {} in {}, with times in {}; notices by e-mail are {}",
                         user.email,
                         language.unwrap_or("the language of the browser"),
-                        user.preferences.time_zone.name()
+                        user.preferences.time_zone.name(),
+                        if user.preferences.email_notices {
+                            "on"
+                        } else {
+                            "off"
+                        }
                     ),
                 ))
             }

@@ -11,9 +11,7 @@ use super::output::{Output, when};
 use crate::clock::parse_duration;
 use crate::error::Error;
 use crate::manage::actor::{WebhooksRead, WebhooksWrite};
-use crate::manage::webhook::{
-    self, DeliveryState, DeliveryView, NewWebhook, Source, WebhookChanges, WebhookView,
-};
+use crate::manage::webhook::{self, DeliveryView, NewWebhook, Source, WebhookChanges, WebhookView};
 use crate::secret::SecretString;
 
 #[derive(Subcommand)]
@@ -256,11 +254,6 @@ fn cells(view: &WebhookView) -> [String; 5] {
 }
 
 fn delivery_cells(view: &DeliveryView) -> [String; 6] {
-    let state = match view.state {
-        DeliveryState::Pending => "pending",
-        DeliveryState::Delivered => "delivered",
-        DeliveryState::Failed => "failed",
-    };
     let response = match (view.response_status, view.failure) {
         (Some(status), _) => status.to_string(),
         (None, Some(failure)) => failure.as_str().to_owned(),
@@ -273,7 +266,7 @@ fn delivery_cells(view: &DeliveryView) -> [String; 6] {
     [
         view.id.clone(),
         view.event_type.clone(),
-        state.to_owned(),
+        view.state.as_str().to_owned(),
         view.attempts.to_string(),
         response,
         next,

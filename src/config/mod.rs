@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::scope::Scope;
 use crate::secret::SecretString;
 use crate::store::DatabaseUrl;
+use crate::store::language::Language;
 use crate::store::resource_server::Resources;
 use crate::store::security_profile::SecurityProfile;
 use crate::trace_context::Sampler;
@@ -26,11 +27,13 @@ mod environment;
 mod file;
 mod issuer;
 mod live;
+mod smtp;
 mod sources;
 mod values;
 
 pub use issuer::Issuer;
 pub use live::{LiveSettings, RELOADABLE, Reload};
+pub use smtp::{MailSender, SmtpTls, SmtpUrl};
 pub use sources::{SettingEntry, Sources, read};
 pub use values::{
     DpopNonce, MtlsBaseUrl, OtlpEndpoint, ProxyUrl, Registration, SampleRatio, Switch,
@@ -40,7 +43,13 @@ use values::{
 };
 
 /// Settings whose values are never shown in an error, because they may contain a secret.
-pub const SECRET_SETTINGS: [&str; 3] = ["database_url", "outbound_proxy", "operator_password"];
+pub const SECRET_SETTINGS: [&str; 5] = [
+    "database_url",
+    "outbound_proxy",
+    "smtp_url",
+    "smtp_password",
+    "operator_password",
+];
 
 /// Settings that may differ between the nodes of a deployment, and the issuer, which is compared separately.
 pub const NODE_SETTINGS: [&str; 16] = [
@@ -309,6 +318,40 @@ pub struct Settings {
     #[arg(long, global = true, env = "KEYWARD_OUTBOUND_CA", value_name = "FILE")]
     pub outbound_ca: Option<PathBuf>,
 
+    /// SMTP server for e-mail: smtps://USER@HOST, or smtp://USER@HOST for STARTTLS [default: no e-mail is sent]
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_SMTP_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub smtp_url: Option<SmtpUrl>,
+
+    /// Password for the SMTP server; prefer the environment or the file over the flag
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_SMTP_PASSWORD",
+        value_name = "PASSWORD",
+        hide_env_values = true
+    )]
+    pub smtp_password: Option<SecretString>,
+
+    /// Sender of e-mail, as ADDRESS or NAME <ADDRESS>
+    #[arg(long, global = true, env = "KEYWARD_MAIL_FROM", value_name = "ADDRESS")]
+    pub mail_from: Option<MailSender>,
+
+    /// Language of e-mail to users who have not chosen one: en or fr
+    #[arg(
+        long,
+        global = true,
+        env = "KEYWARD_MAIL_LANGUAGE",
+        value_name = "LANGUAGE",
+        default_value = "en"
+    )]
+    pub mail_language: Language,
+
     /// OTLP endpoint of an OpenTelemetry collector, such as http://127.0.0.1:4318 [default: traces are not exported]
     #[arg(long, global = true, env = "KEYWARD_OTLP_ENDPOINT", value_name = "URL")]
     pub otlp_endpoint: Option<OtlpEndpoint>,
@@ -368,6 +411,10 @@ impl Settings {
             let reason =
                 "the header is read from trusted proxies only, and trusted_proxies is empty";
             return Err(Error::server_error(reason).field("client_certificate_header"));
+        }
+        if self.smtp_url.is_some() && self.mail_from.is_none() {
+            let reason = "e-mail needs a sender: set mail_from too";
+            return Err(Error::server_error(reason).field("smtp_url"));
         }
         Ok(())
     }
@@ -457,6 +504,10 @@ impl Settings {
             http2_cleartext,
             outbound_proxy,
             outbound_ca,
+            smtp_url,
+            smtp_password,
+            mail_from,
+            mail_language,
             otlp_endpoint,
             otlp_sample_ratio,
             operator_email,
@@ -510,6 +561,13 @@ impl Settings {
                 outbound_proxy.as_ref().map(ToString::to_string),
             ),
             ("outbound_ca", path(outbound_ca)),
+            ("smtp_url", smtp_url.as_ref().map(ToString::to_string)),
+            (
+                "smtp_password",
+                smtp_password.as_ref().map(|_| "***".to_owned()),
+            ),
+            ("mail_from", mail_from.as_ref().map(ToString::to_string)),
+            ("mail_language", text(&mail_language.as_str())),
             (
                 "otlp_endpoint",
                 otlp_endpoint.as_ref().map(ToString::to_string),

@@ -22,6 +22,14 @@ pub enum InvalidValue {
     /// Not a [`ProxyUrl`].
     #[error("expected http://[USER:PASSWORD@]HOST:PORT")]
     ProxyUrl,
+    /// Not an [`SmtpUrl`](super::SmtpUrl).
+    #[error(
+        "expected smtps://[USER@]HOST[:PORT] or smtp://[USER@]HOST[:PORT]; the password is the setting smtp_password"
+    )]
+    SmtpUrl,
+    /// Not a [`MailSender`](super::MailSender).
+    #[error("expected an e-mail address, such as keyward@acme.example, or NAME <ADDRESS>")]
+    MailSender,
     /// Not an [`OtlpEndpoint`].
     #[error(
         "expected the base URL of a collector, without user name and query, such as http://127.0.0.1:4318"

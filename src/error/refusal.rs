@@ -171,6 +171,10 @@ refusals! {
     webhook_is_full(limit: i64) = Conflict, "The webhook has {limit} pending deliveries; wait until some of them were sent";
     webhook_grace() = InvalidRequest, "The old secret can stay valid for at most a week";
 
+    // E-mail.
+    mail_is_off() = Conflict, "No e-mail is sent: the setting smtp_url is not set";
+    mail_is_full() = Conflict, "There are too many pending messages; wait until some of them were sent";
+
     // Resource servers.
     resource_server_exists(identifier: &str) = Conflict, "The resource server {identifier} already exists";
     resource_server_in_use(count: usize, identifier: &str, user: &str) = Conflict, "{count} clients can use {identifier}, among them {user}; change them first";

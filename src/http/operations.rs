@@ -2,8 +2,9 @@
 //! so what is not listed here can be neither called nor read about.
 
 use super::management::{
-    Changed, Created, Page, Paging, Rotation, accounts, audit, clients, keys, registration_tokens,
-    resources, secrets, signing_keys, status, tokens, traffic, trust_rules, usage, users, webhooks,
+    Changed, Created, Page, Paging, Rotation, accounts, audit, clients, keys, mails,
+    registration_tokens, resources, secrets, signing_keys, status, tokens, traffic, trust_rules,
+    usage, users, webhooks,
 };
 use super::oauth::SIGNED_INTROSPECTION;
 use super::operation::Operation as Op;
@@ -11,6 +12,7 @@ use super::{api_keys, documents, health, metrics, oauth, schemas, verify, well_k
 use crate::manage::account::{Account, AccountDetails};
 use crate::manage::api_key::ApiKeyView;
 use crate::manage::client::ClientView;
+use crate::manage::mail::MailView;
 use crate::manage::registration_token::RegistrationTokenView;
 use crate::manage::resource_server::ResourceServerView;
 use crate::manage::rights::Right;
@@ -40,6 +42,7 @@ pub fn operations() -> Vec<Op> {
         management_of_credentials(),
         management_of_trust_rules(),
         management_of_webhooks(),
+        management_of_mail(),
         management_of_resource_servers(),
         management_of_signing_keys(),
         management_of_tokens(),
@@ -748,6 +751,30 @@ fn management_of_webhooks() -> Vec<Op> {
         )
         .returns::<DeliveryView>(201, "The new delivery, which is sent now")
         .requires(Right::WebhooksWrite)
+        .errors(&[409]),
+    ]
+}
+
+fn management_of_mail() -> Vec<Op> {
+    vec![
+        Op::get(
+            "/api/v1/mails",
+            "listMails",
+            "List the e-mail that was sent and is to be sent, without its text",
+            mails::list,
+        )
+        .query::<Paging>()
+        .returns::<Page<MailView>>(200, "The messages, the newest first")
+        .requires(Right::StatusRead),
+        Op::post(
+            "/api/v1/mails/test",
+            "testMail",
+            "Send a test message",
+            mails::test,
+        )
+        .json::<mails::TestMail>()
+        .returns::<MailView>(201, "The message, which is sent now")
+        .requires(Right::AccountsWrite)
         .errors(&[409]),
     ]
 }

@@ -12,7 +12,7 @@ use crate::oauth::AuthorizationServer;
 use crate::store::credential_use::Bucket;
 use crate::store::{
     Database, StoreError, api_key, audit, changes, counters, credential_use, idempotency,
-    invitation, session, token, traffic_sums, used_jti, webhook_delivery,
+    invitation, mail, session, token, traffic_sums, used_jti, webhook_delivery,
 };
 
 /// The most rows of each table in one transaction.
@@ -27,7 +27,7 @@ const CLOCK_SKEW: Duration = Duration::from_secs(60);
 /// How long API keys that have expired stay in lists.
 const EXPIRED_API_KEY_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// How long deliveries of webhooks stay in lists.
+/// How long deliveries of webhooks and e-mail stay in lists.
 const DELIVERY_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How long counters are kept: the day that is shown, and the hour that has begun.
@@ -93,6 +93,8 @@ impl Cutoffs {
 fn purge_batch(database: &mut Database, cutoffs: &Cutoffs) -> Result<usize, StoreError> {
     Ok([
         webhook_delivery::purge(database, cutoffs.deliveries, BATCH)?,
+        mail::expire(database, cutoffs.now)?,
+        mail::purge(database, cutoffs.deliveries, BATCH)?,
         token::purge(database, cutoffs.expired, BATCH)?,
         token::purge_revocations(database, cutoffs.irrevocable, BATCH)?,
         used_jti::purge(database, cutoffs.irrevocable, BATCH)?,

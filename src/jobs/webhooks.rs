@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::backoff::Backoff;
 use super::clocks;
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
@@ -58,9 +59,8 @@ const SLOW: Duration = Duration::from_secs(2);
 /// the leader is another node.
 const LOCKED: Duration = Duration::from_secs(60);
 
-/// The pauses after the first failed attempt, the second and so on. After the last attempt the
-/// delivery has failed.
-const PAUSES: [Duration; 9] = [
+/// The pauses between the attempts at one delivery.
+const BACKOFF: Backoff = Backoff(&[
     Duration::from_secs(5),
     Duration::from_secs(5 * 60),
     Duration::from_secs(30 * 60),
@@ -70,18 +70,10 @@ const PAUSES: [Duration; 9] = [
     Duration::from_secs(14 * 3600),
     Duration::from_secs(20 * 3600),
     Duration::from_secs(24 * 3600),
-];
+]);
 
 /// The status with which a receiver says that it wants no more events.
 const GONE: u16 = 410;
-
-/// When a delivery is sent next after `attempts` attempts, the last of which failed at `now`. The
-/// pause is up to a tenth longer, as `random` says.
-fn next_attempt(attempts: i64, now: Timestamp, random: u8) -> Option<Timestamp> {
-    let place = usize::try_from(attempts.saturating_sub(1)).ok()?;
-    let pause = PAUSES.get(place)?;
-    Some(now.saturating_add(*pause + *pause * u32::from(random) / 2550))
-}
 
 /// The deliveries that are being sent.
 #[derive(Default)]
@@ -312,7 +304,7 @@ async fn send(slot: Slot, delivery: Delivery, until: Timestamp) {
         status,
         failure,
         duration_ms: i64::try_from(took.as_millis()).unwrap_or(i64::MAX),
-        next_attempt_at: failure.and_then(|_| next_attempt(attempts, ended, random)),
+        next_attempt_at: failure.and_then(|_| BACKOFF.next(attempts, ended, random)),
     };
     let recorded = async {
         let row = delivery.clone();
@@ -432,7 +424,9 @@ mod tests {
     fn pauses_grow_and_end() {
         let now = Timestamp::from_seconds(1_800_000_000);
         let pause = |attempts, random| {
-            next_attempt(attempts, now, random).map(|next| next.duration_since(now).as_secs())
+            BACKOFF
+                .next(attempts, now, random)
+                .map(|next| next.duration_since(now).as_secs())
         };
         assert_eq!(pause(1, 0), Some(5));
         assert_eq!(pause(2, 0), Some(300));

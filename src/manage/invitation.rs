@@ -9,14 +9,17 @@ use super::{AuthorizationServer, account};
 use crate::clock::Timestamp;
 use crate::config::Issuer;
 use crate::credential::{Credential, Kind};
+use crate::crypto::sealing_key::SealingKeyFile;
 use crate::crypto::secret_hash::{self, StoredSecret};
 use crate::error::{Error, refusal};
 use crate::request_context::RequestContext;
 use crate::secret::SecretString;
+use crate::store::account::find_names;
 use crate::store::audit::Action;
 use crate::store::invitation::{self, Invitation};
+use crate::store::mail::{self, Facts, Mail, MailKind};
 use crate::store::user::{self, User};
-use crate::store::{Database, Store, session};
+use crate::store::{Database, Store, Transaction, session};
 
 /// How long a link is valid.
 pub const INVITATION_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -30,6 +33,22 @@ pub fn url(issuer: &Issuer, link: &Credential) -> SecretString {
     SecretString::new([&issuer.endpoint(PATH), "#", link.expose()].concat())
 }
 
+/// The link of a credential that was stored for an e-mail.
+pub fn url_of(issuer: &Issuer, link: &SecretString) -> SecretString {
+    SecretString::new([&issuer.endpoint(PATH), "#", link.expose()].concat())
+}
+
+/// A link that was created.
+#[derive(Debug)]
+pub struct NewInvitation {
+    /// The credential in the link.
+    pub link: Credential,
+    /// When it expires.
+    pub expires_at: Timestamp,
+    /// Whether it is sent to the user by e-mail.
+    pub mailed: bool,
+}
+
 /// The credential in a pasted link: the whole link, or only its fragment.
 fn parse_link(link: &str) -> Option<Credential> {
     Credential::parse(fragment_of(link), Kind::Invitation)
@@ -39,8 +58,8 @@ fn fragment_of(link: &str) -> &str {
     link.rsplit('#').next().unwrap_or_default().trim()
 }
 
-/// Creates a link for a user and invalidates an earlier one. The user's current password stays
-/// valid until the link is used.
+/// Creates a link for a user, invalidates an earlier one, and sends it if an SMTP server is set. The
+/// user's current password stays valid until the link is used.
 ///
 /// # Errors
 /// `not_found`; `conflict` for the actor's own user; `access_denied` if the user has rights that
@@ -48,19 +67,23 @@ fn fragment_of(link: &str) -> &str {
 pub async fn create(
     store: &Arc<Store>,
     permit: Permit<UsersWrite>,
+    sealing_keys: &SealingKeyFile,
     email: &str,
-) -> Result<(Credential, Timestamp), Error> {
+) -> Result<NewInvitation, Error> {
     let now = permit.now();
     let email = email.to_owned();
     let credential = Credential::generate(Kind::Invitation);
     let id = credential.id().to_owned();
     let hash = secret_hash::hash(&credential);
     let expires_at = now.saturating_add(INVITATION_TTL);
-    store
+    let sealing_keys = sealing_keys.clone();
+    let link = credential.clone();
+    let mailed = store
         .write(now, move |transaction| {
             let user = find_editable(transaction.database(), &permit, &email)?;
             // A link would let users change their password without knowing it.
             check_not_self(permit.actor(), &user)?;
+            let mailed = send(transaction, &permit, &sealing_keys, &user, &link)?;
             let row = Invitation {
                 user_id: user.id,
                 id: id.clone(),
@@ -75,10 +98,42 @@ pub async fn create(
                 Action::UserInvite,
                 user.account_id.as_deref(),
                 &user.email,
-            )
+            )?;
+            Ok::<_, Error>(mailed)
         })
         .await?;
-    Ok((credential, expires_at))
+    Ok(NewInvitation {
+        link: credential,
+        expires_at,
+        mailed,
+    })
+}
+
+/// Queues the e-mail with a link, in place of those with earlier links. Returns whether it was queued.
+/// The link is sealed until it is sent.
+fn send(
+    transaction: &mut Transaction<'_>,
+    permit: &Permit<UsersWrite>,
+    sealing_keys: &SealingKeyFile,
+    user: &User,
+    link: &Credential,
+) -> Result<bool, Error> {
+    mail::delete_links(transaction, &user.id)?;
+    if !mail::is_on(transaction.database())? {
+        return Ok(false);
+    }
+    let account = user.account_id.iter().cloned().collect::<Vec<_>>();
+    let account = find_names(transaction.database(), &account)?;
+    let facts = Facts {
+        actor: Some(permit.actor().to_owned()),
+        at: Some(permit.now()),
+        name: account.into_iter().next().map(|(_, name)| name),
+        ..Facts::default()
+    };
+    let mut message = Mail::to_user(MailKind::Invitation, user, &facts, permit.now());
+    let sealed = sealing_keys.seal(&message.seal_context(), link.expose().as_bytes())?;
+    message.link_sealed = Some(sealed);
+    Ok(mail::queue(transaction, &message)?)
 }
 
 /// The email address of the user whose link this is; `None` if it was used or replaced, or has
@@ -158,6 +213,7 @@ pub async fn accept(
             user.wrong_codes = 0;
             user::update(transaction, &user)?;
             invitation::delete(transaction, &user.id)?;
+            mail::delete_links(transaction, &user.id)?;
             session::delete_all(transaction, &user.id, None)?;
             let actor = Actor::user(&user.email, user.role, user.account_id.as_deref(), &context);
             actor.audit(

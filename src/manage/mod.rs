@@ -20,6 +20,8 @@ pub mod clock;
 pub mod expiry;
 pub mod idempotency;
 pub mod invitation;
+pub mod mail;
+pub mod password_reset;
 mod policy;
 pub mod profile;
 pub mod registration_token;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::actor::Permit;
+use super::mail;
 use super::rights::SigningKeysWrite;
 use super::second_factor;
 use super::signing_key::{RotationPolicy, generate, reschedule, sealed_row};
@@ -157,6 +158,7 @@ async fn reseal(
             let signing_keys = reseal_signing_keys(transaction, &file, permit.now())?;
             let second_factors = reseal_second_factors(transaction, &file)?;
             let webhooks = webhook::reseal(transaction, &file)?;
+            mail::reseal(transaction, &file)?;
             permit.audit(transaction, action, None, KEY_FILE)?;
             Ok::<_, Error>((signing_keys, second_factors, webhooks))
         })

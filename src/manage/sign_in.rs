@@ -20,6 +20,7 @@ use crate::request_context::RequestContext;
 use crate::secret::SecretString;
 use crate::store::Transaction;
 use crate::store::audit::{self, Action, AuditEntry, Recorder};
+use crate::store::mail::{self, Facts, Mail, MailKind};
 use crate::store::session::{self, AuthLevel, Session};
 use crate::store::user::{self, User};
 
@@ -103,7 +104,8 @@ pub async fn sign_in(
     let verified = verify_password(server, found.as_ref(), password, caller).await?;
     let session = match verified {
         Some(verified) => {
-            create_session(server, verified, &credentials.user_agent, context).await?
+            let is_known = device.is_some();
+            create_session(server, verified, &credentials.user_agent, is_known, context).await?
         }
         None => Err(Reason::wrong_password()),
     };
@@ -134,7 +136,7 @@ pub async fn sign_in(
 }
 
 /// Lowercases and trims an address, and cuts what is longer than any address can be.
-fn normalize_email(email: &str) -> String {
+pub(super) fn normalize_email(email: &str) -> String {
     let email = email.trim().to_lowercase();
     email.chars().take(MAX_EMAIL).collect()
 }
@@ -175,6 +177,7 @@ async fn create_session(
     server: &AuthorizationServer,
     verified: VerifiedPassword,
     user_agent: &str,
+    is_known_browser: bool,
     context: &RequestContext,
 ) -> Result<Result<(Credential, User, AuthLevel), Reason>, Error> {
     let (cookie, row) = new_session(
@@ -206,7 +209,7 @@ async fn create_session(
                 expires_at: row.expires_at.min(latest),
                 ..row.clone()
             };
-            insert_session(transaction, &user, &row, &context)?;
+            insert_session(transaction, &user, &row, is_known_browser, &context)?;
             Ok::<_, Error>(Ok((user, proven)))
         })
         .await?;
@@ -217,10 +220,22 @@ fn insert_session(
     transaction: &mut Transaction<'_>,
     user: &User,
     row: &Session,
+    is_known_browser: bool,
     context: &RequestContext,
 ) -> Result<(), Error> {
     evict_oldest(transaction, &user.id, row.proven)?;
     session::insert(transaction, row)?;
+    // Before the second factor nobody has signed in yet.
+    if row.proven == AuthLevel::All && !is_known_browser && user.email_notices {
+        let facts = Facts {
+            at: Some(row.created_at),
+            address: Some(row.address.clone()),
+            agent: Some(row.agent.clone()),
+            ..Facts::default()
+        };
+        let message = Mail::to_user(MailKind::SignIn, user, &facts, row.created_at);
+        mail::queue(transaction, &message)?;
+    }
     recorder(user, context).record(
         transaction,
         Action::SessionCreate,
@@ -288,6 +303,7 @@ pub async fn verify_second_factor(
         },
         None => AttemptBy::Code { user: &user.id },
     };
+    let is_known_browser = device.is_some();
     let attempt = start_attempt(server, &by, context)?;
     let (cookie, row) = new_session(
         server,
@@ -319,7 +335,7 @@ pub async fn verify_second_factor(
             user.wrong_codes_since_sign_in = 0;
             user::update(transaction, &user)?;
             session::delete(transaction, &pending.id)?;
-            insert_session(transaction, &user, &row, &request)?;
+            insert_session(transaction, &user, &row, is_known_browser, &request)?;
             Ok::<_, Error>(Ok((user, by_others.max(0))))
         })
         .await?;

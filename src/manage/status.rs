@@ -14,10 +14,11 @@ use crate::crypto::jws::SignatureAlgorithm;
 use crate::error::Error;
 use crate::store::clock::not_before;
 use crate::store::cluster_settings;
+use crate::store::mail::{self, Mail};
 use crate::store::node::{self, Node};
 use crate::store::signing_key::{self, SigningKey, asked_algorithms, signing_with};
 use crate::store::statistics::{self, Statistics};
-use crate::store::{DatabaseUrl, Store};
+use crate::store::{Database, DatabaseUrl, Store, StoreError};
 
 /// The version of this program.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -27,6 +28,9 @@ pub const REPORT_PERIOD: Duration = Duration::from_secs(30);
 
 /// After how long without a report a node counts as missing.
 const MISSING_AFTER: Duration = Duration::from_secs(100);
+
+/// How long a message waits at most if e-mail is sent.
+const MAIL_LATE_AFTER: Duration = Duration::from_secs(10 * 60);
 
 /// How long before its end a certificate is pointed out.
 const EXPIRY_NOTICE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
@@ -135,6 +139,8 @@ pub enum ProblemKind {
     CertificateExpires,
     /// No key signs for an algorithm that is asked for.
     NoSigningKey,
+    /// E-mail is not sent.
+    MailFails,
 }
 
 impl NodeReport {
@@ -241,7 +247,7 @@ pub async fn show(
                     migrations,
                     newest_migration,
                 },
-                problems: problems(&nodes, &signing_keys, time),
+                problems: problems(&nodes, &signing_keys, late_mail(database, time)?, time),
                 nodes,
                 signing_keys,
             })
@@ -297,9 +303,15 @@ fn key_statuses(
         .collect()
 }
 
+/// A message that has failed, or has waited for so long that no node seems to send any.
+fn late_mail(database: &mut Database, now: Timestamp) -> Result<Option<Mail>, StoreError> {
+    mail::late(database, now.saturating_sub(MAIL_LATE_AFTER))
+}
+
 fn problems(
     nodes: &[NodeStatus],
     signing_keys: &[SigningKeyStatus],
+    late_mail: Option<Mail>,
     now: Timestamp,
 ) -> Vec<Problem> {
     let problem = |code, subject: &str, detail: Option<&str>| Problem {
@@ -338,6 +350,14 @@ fn problems(
     for key in signing_keys.iter().filter(|key| key.kid.is_none()) {
         found.push(problem(ProblemKind::NoSigningKey, key.algorithm, None));
     }
+    if let Some(mail) = late_mail {
+        let detail = match (mail.response_status, mail.failure) {
+            (Some(code), _) => Some(format!("The server answered {code}")),
+            (None, Some(failure)) => Some(format!("Last failure: {}", failure.as_str())),
+            (None, None) => None,
+        };
+        found.push(problem(ProblemKind::MailFails, "", detail.as_deref()));
+    }
     found
 }
 
@@ -360,7 +380,7 @@ mod tests {
     }
 
     fn found(nodes: &[NodeStatus]) -> Vec<(&'static str, String)> {
-        problems(nodes, &[], NOW)
+        problems(nodes, &[], None, NOW)
             .into_iter()
             .map(|problem| (problem.code.as_str(), problem.subject))
             .collect()

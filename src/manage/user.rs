@@ -40,13 +40,15 @@ pub struct UserView {
     pub preferences: Preferences,
 }
 
-/// How the portal is shown to a user.
+/// How the portal is shown to a user, and what e-mail the user gets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Preferences {
     /// The language of the portal; that of the browser if null.
     pub language: Option<Language>,
     /// The time zone of the times in the portal.
     pub time_zone: TimeZone,
+    /// Whether the user gets e-mail about secrets and API keys, and about sign-ins with a new browser.
+    pub email_notices: bool,
 }
 
 impl Preferences {
@@ -59,6 +61,7 @@ impl Preferences {
             time_zone: zone
                 .and_then(|name| name.parse().ok())
                 .unwrap_or(TimeZone::UTC),
+            email_notices: user.email_notices,
         }
     }
 }
@@ -70,12 +73,14 @@ pub struct PreferencesPatch {
     pub language: Option<Option<Language>>,
     /// The new time zone.
     pub time_zone: Option<TimeZone>,
+    /// Whether to get e-mail about credentials and sign-ins.
+    pub email_notices: Option<bool>,
 }
 
 impl PreferencesPatch {
     /// Whether it changes nothing.
     pub(super) fn is_empty(&self) -> bool {
-        self.language.is_none() && self.time_zone.is_none()
+        self.language.is_none() && self.time_zone.is_none() && self.email_notices.is_none()
     }
 
     /// Changes the row.
@@ -85,6 +90,9 @@ impl PreferencesPatch {
         }
         if let Some(zone) = &self.time_zone {
             user.time_zone = (!zone.is_utc()).then(|| zone.name().to_owned());
+        }
+        if let Some(email_notices) = self.email_notices {
+            user.email_notices = email_notices;
         }
     }
 }
@@ -378,7 +386,7 @@ pub async fn set_role(
     .await
 }
 
-/// Changes how the portal is shown to a user.
+/// Changes how the portal is shown to a user, and what e-mail the user gets.
 ///
 /// # Errors
 /// `not_found`; `invalid_request` for an empty patch; `access_denied` if the user has rights that the
@@ -390,7 +398,7 @@ pub async fn set_preferences(
     change: PreferencesPatch,
 ) -> Result<UserView, Error> {
     if change.is_empty() {
-        return Err(invalid("Change language, time_zone or both"));
+        return Err(invalid("Change language, time_zone or email_notices"));
     }
     update(
         store,

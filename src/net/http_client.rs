@@ -146,22 +146,29 @@ pub enum SendError {
     Protocol,
 }
 
+impl SendError {
+    /// What an I/O error of a connection with TLS means.
+    pub(super) fn from_io(error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        match error.kind() {
+            // rustls reports what it refuses as an I/O error.
+            ErrorKind::InvalidData => SendError::Tls,
+            ErrorKind::TimedOut | ErrorKind::WouldBlock => SendError::Timeout,
+            ErrorKind::UnexpectedEof => SendError::Connection,
+            // A look-up of a name that fails has no error code of the system.
+            _ if error.raw_os_error().is_none() => SendError::Address,
+            _ => SendError::Connection,
+        }
+    }
+}
+
 impl From<ureq::Error> for SendError {
     fn from(error: ureq::Error) -> Self {
-        use std::io::ErrorKind;
         match error {
             ureq::Error::HostNotFound | ureq::Error::BadUri(_) => SendError::Address,
             ureq::Error::Timeout(_) => SendError::Timeout,
             ureq::Error::Tls(_) | ureq::Error::Rustls(_) => SendError::Tls,
-            // rustls reports what it refuses as an I/O error.
-            ureq::Error::Io(error) => match error.kind() {
-                ErrorKind::InvalidData => SendError::Tls,
-                ErrorKind::TimedOut | ErrorKind::WouldBlock => SendError::Timeout,
-                ErrorKind::UnexpectedEof => SendError::Connection,
-                // A look-up of a name that fails has no error code of the system.
-                _ if error.raw_os_error().is_none() => SendError::Address,
-                _ => SendError::Connection,
-            },
+            ureq::Error::Io(error) => SendError::from_io(&error),
             ureq::Error::ConnectionFailed => SendError::Connection,
             _ => SendError::Protocol,
         }
@@ -305,9 +312,17 @@ fn agent(settings: &Settings, target: Target) -> Result<Agent, Error> {
     ))
 }
 
-/// Returns the certificate authorities of the system, or of the file that `SSL_CERT_FILE` names,
-/// and those in `file`.
 fn roots(file: Option<&Path>) -> Result<RootCerts, Error> {
+    let all = authorities(file)?;
+    Ok(RootCerts::from(
+        all.iter()
+            .map(|der| Certificate::from_der(der.as_ref()).to_owned()),
+    ))
+}
+
+/// Returns the certificate authorities of the system, or of the file that `SSL_CERT_FILE` names,
+/// and those in `file`, the setting `outbound_ca`.
+pub(super) fn authorities(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, Error> {
     let found = rustls_native_certs::load_native_certs();
     for error in found.errors {
         tracing::debug!(%error, "cannot read a certificate authority of the system");
@@ -332,10 +347,7 @@ fn roots(file: Option<&Path>) -> Result<RootCerts, Error> {
         }
         all.extend(certificates);
     }
-    Ok(RootCerts::from(
-        all.iter()
-            .map(|der| Certificate::from_der(der.as_ref()).to_owned()),
-    ))
+    Ok(all)
 }
 
 /// Which addresses a name may resolve to.

@@ -9,4 +9,5 @@ pub mod connections;
 mod file_state;
 pub mod http_client;
 pub mod listener;
+pub mod smtp;
 pub mod tls;

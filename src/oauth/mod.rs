@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::metrics::{CacheState, Snapshot};
 use crate::net::client_authorities::ClientAuthorities;
 use crate::net::http_client::HttpClient;
+use crate::net::smtp::Mailer;
 use crate::rate_limit::{Attempt, AttemptBy, RateLimiter};
 use crate::request_context::RequestContext;
 use crate::store::client::{AuthMethod, Client};
@@ -84,6 +85,8 @@ pub struct AuthorizationServer {
     rate_limiter: RateLimiter,
     /// The HTTP client that fetches the JWK Sets of clients (`jwks_uri`).
     http_client: HttpClient,
+    /// The sender of e-mail, if a server is set.
+    mailer: Option<Mailer>,
     /// The certificate authorities for client certificates, if there are any.
     client_authorities: Option<Arc<ClientAuthorities>>,
     /// The current JWK Set document.
@@ -111,6 +114,7 @@ impl AuthorizationServer {
         let no_threads = |error: std::io::Error| Error::server_error(error.to_string());
         Ok(AuthorizationServer {
             http_client: HttpClient::new(&settings)?,
+            mailer: Mailer::new(&settings)?,
             client_authorities: settings
                 .tls_client_ca
                 .as_deref()
@@ -156,6 +160,11 @@ impl AuthorizationServer {
     /// The client for requests to partners.
     pub(crate) fn http_client(&self) -> &HttpClient {
         &self.http_client
+    }
+
+    /// The sender of e-mail, if a server is set.
+    pub(crate) fn mailer(&self) -> Option<&Mailer> {
+        self.mailer.as_ref()
     }
 
     /// The certificate authorities for client certificates, if there are any.
@@ -223,6 +232,7 @@ impl AuthorizationServer {
             clock_difference_millis: self.clock.difference(),
             clock_agreed: !self.clock.is_paused(),
             events_dropped: self.store.dropped_events(),
+            mails_dropped: self.store.dropped_mails(),
             started: self.started.seconds(),
             ..Snapshot::default()
         }

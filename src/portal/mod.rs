@@ -42,9 +42,12 @@ mod csrf;
 mod form;
 pub mod language;
 mod list_query;
+pub mod mail_text;
+mod mails;
 mod overview;
 mod page;
 mod page_error;
+mod password_reset;
 mod people;
 mod profile;
 pub mod quick_start;
@@ -131,6 +134,18 @@ fn pages(config: &mut web::ServiceConfig) {
             "/invitation/password",
             [post(sign_in::accept_invitation)],
         ))
+        .service(at(
+            "/password/forgot",
+            [
+                get(password_reset::show_forgot),
+                post(password_reset::forgot),
+            ],
+        ))
+        .service(at(
+            "/password/reset",
+            [get(password_reset::show_reset), post(password_reset::open)],
+        ))
+        .service(at("/password/new", [post(password_reset::accept)]))
         .service(at("/language", [post(sign_in::choose_language)]))
         .service(at("/profile", [get(profile::show)]))
         .service(at("/profile/preferences", [post(profile::set_preferences)]))
@@ -417,6 +432,7 @@ fn pages(config: &mut web::ServiceConfig) {
             ],
         ))
         .service(at("/status", [get(status::show)]))
+        .service(at("/status/mail", [get(mails::list), post(mails::test)]))
         .service(at("/audit", [get(audit::list)]))
         .service(at("/audit/export", [get(audit::export)]));
     config.configure(assets::routes);

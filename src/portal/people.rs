@@ -14,11 +14,10 @@ use super::list_query::ListQuery;
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
-use crate::credential::Credential;
 use crate::error::{Code, Error};
 use crate::manage::account::{self, AccountPatch};
 use crate::manage::actor::{UsersRead, UsersWrite};
-use crate::manage::invitation;
+use crate::manage::invitation::{self, NewInvitation};
 use crate::manage::user::{self, Role, UserView};
 
 /// The users that the user can see, found by email address and by page, and the form to invite
@@ -166,22 +165,32 @@ pub async fn invite(
             account.map(str::to_owned),
         )
         .await?;
-        let (link, _) =
-            invitation::create(&user.server.store, user.may(UsersWrite)?, &person.email).await?;
-        Ok::<_, Error>((person, link))
+        let created = new_link(&user, &person.email).await?;
+        Ok::<_, Error>((person, created))
     };
     match recoverable(&user, created.await, "/people")? {
-        Ok((person, link)) => Ok(link_page(&user, &person.email, &link)),
+        Ok((person, created)) => Ok(link_page(&user, &person.email, &created)),
         Err(error) => people_page(&user, &form, Some(&error)).await,
     }
 }
 
-fn link_page(user: &CurrentUser, email: &str, link: &Credential) -> HttpResponse {
-    let url = invitation::url(&user.server.issuer, link);
+async fn new_link(user: &CurrentUser, email: &str) -> Result<NewInvitation, Error> {
+    let server = &user.server;
+    let permit = user.may(UsersWrite)?;
+    invitation::create(&server.store, permit, server.sealing_keys(), email).await
+}
+
+fn link_page(user: &CurrentUser, email: &str, created: &NewInvitation) -> HttpResponse {
+    let url = invitation::url(&user.server.issuer, &created.link);
+    let text = if created.mailed {
+        "link-mailed-text"
+    } else {
+        "link-text"
+    };
     let content = html! {
         div.shown_once {
             p { strong { (user.t("shown-once")) } }
-            p { (user.tr("link-text", &[("email", email.into())])) }
+            p { (user.tr(text, &[("email", email.into())])) }
             (copy(user, &user.t("link"), "link", url.expose()))
             p { (user.tr("link-lifetime", &[("span", user.language.duration(invitation::INVITATION_TTL).into())])) }
         }
@@ -320,10 +329,9 @@ pub async fn link(
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let person = find(&user, &id).await?;
-    let created =
-        invitation::create(&user.server.store, user.may(UsersWrite)?, &person.email).await;
+    let created = new_link(&user, &person.email).await;
     match recoverable(&user, created, "/people")? {
-        Ok((link, _)) => Ok(link_page(&user, &person.email, &link)),
+        Ok(created) => Ok(link_page(&user, &person.email, &created)),
         Err(error) => Ok(person_page(&user, &person, Some(&error))),
     }
 }

@@ -33,6 +33,10 @@ fn preferences_of(user: &CurrentUser) -> Form {
     Form::filled(&[
         ("language", language.unwrap_or_default()),
         ("time_zone", preferences.time_zone.name()),
+        (
+            "email_notices",
+            if preferences.email_notices { "on" } else { "" },
+        ),
     ])
 }
 
@@ -101,13 +105,14 @@ fn preferences_section(user: &CurrentUser, values: &Form, error: Option<&Error>)
             (components::form(user, "/profile/preferences", html! {
                 (Field::new(user, "language", error).select(&languages, values.get("language")))
                 (Field::new(user, "time_zone", error).help("help-time-zone").input_of(values.get("time_zone"), &TimeZone::names()))
+                (Field::new(user, "email_notices", error).help("help-email-notices").checkbox(values.checked("email_notices")))
                 button { (user.t("save")) }
             }))
         }
     }
 }
 
-/// Changes the user's language and time zone.
+/// Changes the user's preferences.
 pub async fn set_preferences(
     AuthenticatedForm { user, form }: AuthenticatedForm,
 ) -> Result<HttpResponse, PageError> {
@@ -151,6 +156,7 @@ fn preferences_in(form: &Form) -> Result<PreferencesPatch, Error> {
     Ok(PreferencesPatch {
         language: form.has("language").then_some(language),
         time_zone: form.has("time_zone").then_some(time_zone),
+        email_notices: form.checkbox("email_notices"),
     })
 }
 
@@ -198,7 +204,7 @@ fn sessions_section(user: &CurrentUser, sessions: &[SessionView]) -> Markup {
 
 /// The browser and operating system of a session, such as “Chrome on Linux”.
 fn browser(user: &CurrentUser, agent: &str) -> String {
-    user_agent::label(user, agent).unwrap_or_else(|| user.t("browser-unknown"))
+    user_agent::label(user.language, agent).unwrap_or_else(|| user.t("browser-unknown"))
 }
 
 /// Changes the user's password.

@@ -12,6 +12,7 @@ use super::form::Form;
 use super::language::Language;
 use super::page::{self, NavItem, PageHeader, plain_page, redirect};
 use super::page_error::{PageError, resubmit_form};
+use super::password_reset::{self, FORGOT};
 use super::session_extractor::{AnonymousForm, PageContext};
 use crate::error::{Code, Error};
 use crate::manage::sign_in::{self, SignInOutcome};
@@ -27,7 +28,7 @@ const RESUBMISSION: &str = "resubmission";
 const RESUBMIT_TO: &str = "resubmit_to";
 
 /// The field with an invitation link.
-const LINK: &str = "link";
+pub const LINK: &str = "link";
 
 /// Redirects to the user's first page.
 pub async fn start(context: PageContext) -> Result<HttpResponse, PageError> {
@@ -107,7 +108,7 @@ fn sign_in_page(
             (Field::new(&context, "email", error).input_with("email", submitted.get("email"), "username"))
             (Field::new(&context, "password", error).input_with("password", "", "current-password"))
             button.primary { (context.t("sign-in")) }
-            p.help { (context.t("sign-in-help")) }
+            p.help { (context.t("sign-in-help")) " " a href=(context.link(FORGOT)) { (context.t("forgot")) } }
         },
     );
     let header = PageHeader {
@@ -250,6 +251,19 @@ fn sign_in_to_resubmit(context: PageContext, notice: Markup, form: &Form) -> Htt
     if path.starts_with(&context.link("/invitation")) {
         return paste_link_page(context, StatusCode::FORBIDDEN, Some(notice), form.get(LINK));
     }
+    if path.starts_with(&context.link("/password/forgot")) {
+        return password_reset::forgot_page(
+            context,
+            StatusCode::FORBIDDEN,
+            Some(notice),
+            form,
+            None,
+        );
+    }
+    if path.starts_with(&context.link("/password")) {
+        let link = form.get(LINK);
+        return password_reset::paste_page(context, StatusCode::FORBIDDEN, Some(notice), link);
+    }
     let own_forms = ["/sign-in", "/second-factor", "/sign-out"];
     if own_forms.iter().any(|own| context.link(own) == path) {
         return sign_in_page(context, StatusCode::FORBIDDEN, Some(notice), form, None);
@@ -358,6 +372,18 @@ pub async fn show_invitation(context: PageContext) -> Result<HttpResponse, PageE
     Ok(paste_link_page(context, StatusCode::OK, None, ""))
 }
 
+/// The form for a pasted link, which the script fills from the fragment.
+pub fn paste_link_form(context: &PageContext, action: &str, link: &str) -> Markup {
+    components::form(
+        context,
+        action,
+        html! {
+            div #fragment { (Field::new(context, LINK, None).help("help-link").input_with("text", link, "off")) }
+            button.primary { (context.t("continue")) }
+        },
+    )
+}
+
 fn paste_link_page(
     mut context: PageContext,
     status: StatusCode,
@@ -365,14 +391,7 @@ fn paste_link_page(
     link: &str,
 ) -> HttpResponse {
     let csrf_cookie = context.ensure_csrf_cookie();
-    let content = components::form(
-        &context,
-        "/invitation",
-        html! {
-            div #fragment { (Field::new(&context, LINK, None).help("help-link").input_with("text", link, "off")) }
-            button.primary { (context.t("continue")) }
-        },
-    );
+    let content = paste_link_form(&context, "/invitation", link);
     let header = PageHeader {
         notice,
         ..PageHeader::titled(context.t("invitation"))
@@ -414,7 +433,27 @@ fn invitation_page(
 ) -> HttpResponse {
     let content = html! {
         p { (context.t("invitation-text")) }
-        (components::form(context, "/invitation/password", html! {
+        (new_password_form(context, "/invitation/password", link, email, error))
+    };
+    let header = PageHeader {
+        error,
+        ..PageHeader::titled(context.t("invitation"))
+    };
+    plain_page(context, status, &header, content, &[])
+}
+
+/// The form for a new password, by a link.
+pub fn new_password_form(
+    context: &PageContext,
+    action: &str,
+    link: &str,
+    email: &str,
+    error: Option<&Error>,
+) -> Markup {
+    components::form(
+        context,
+        action,
+        html! {
             (hidden(LINK, link))
             // Password managers need the user name.
             div.field {
@@ -423,13 +462,8 @@ fn invitation_page(
             }
             (Field::new(context, "password", error).help("help-password").input_with("password", "", "new-password"))
             button.primary { (context.t("set-password")) }
-        }))
-    };
-    let header = PageHeader {
-        error,
-        ..PageHeader::titled(context.t("invitation"))
-    };
-    plain_page(context, status, &header, content, &[])
+        },
+    )
 }
 
 /// Sets the password with an invitation link.

@@ -59,6 +59,10 @@ fn facts(user: &CurrentUser, status: &Status) -> Markup {
                 (user.tr("status-size", &[("size", user.language.number(mebibytes).into())])) ", "
                 (user.tr("status-migrations", &[("count", database.migrations.into()), ("newest", database.newest_migration.as_str().into())]))
             }
+            dt { (user.t("mails")) } dd {
+                (user.t(if user.server.mailer().is_some() { "status-mail-on" } else { "status-mail-off" }))
+                " " a href=(user.link("/status/mail")) { (user.t("status-mail-show")) }
+            }
         }
     }
 }

@@ -108,7 +108,7 @@ fn origins(user: &CurrentUser, origins: &[Origin]) -> Markup {
         .iter()
         .map(|origin| {
             let agent = origin.user_agent.as_str();
-            let label = match user_agent::label(user, agent) {
+            let label = match user_agent::label(user.language, agent) {
                 Some(label) => label,
                 None if agent.is_empty() => "–".to_owned(),
                 None => agent.to_owned(),

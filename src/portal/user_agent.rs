@@ -1,6 +1,6 @@
 //! What a `User-Agent` header names: a browser and an operating system, or another program.
 
-use super::session_extractor::PageContext;
+use super::language::Language;
 
 /// Parts of a `User-Agent` and the browsers that send them. The order counts: Edge and Opera also
 /// name Chrome, and all of them name Safari.
@@ -42,14 +42,14 @@ fn parse(user_agent: &str) -> (Option<&'static str>, Option<&'static str>) {
 
 /// The browser and operating system, such as “Chrome on Linux”, or the program and its version, such as
 /// “curl 8.5”; `None` if the header names none that is known.
-pub fn label(context: &PageContext, user_agent: &str) -> Option<String> {
+pub fn label(language: Language, user_agent: &str) -> Option<String> {
     if let Some(product) = product(user_agent) {
         return Some(product);
     }
     match parse(user_agent) {
         (Some(browser), Some(system)) => {
             let names = [("browser", browser.into()), ("system", system.into())];
-            Some(context.tr("browser-on", &names))
+            Some(language.text("browser-on", &names))
         }
         (Some(name), None) | (None, Some(name)) => Some(name.to_owned()),
         (None, None) => None,

@@ -12,15 +12,14 @@ use super::components::{
 use super::form::Form;
 use super::language::message_id;
 use super::list_query::ListQuery;
+use super::mails::state as state_of;
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use super::webhook_form::secret_page;
 use crate::error::Error;
 use crate::manage::actor::{WebhooksRead, WebhooksWrite};
-use crate::manage::webhook::{
-    self, DeliveryState, DeliveryView, WebhookChanges, WebhookDisabledBy, WebhookView,
-};
+use crate::manage::webhook::{self, DeliveryView, WebhookChanges, WebhookDisabledBy, WebhookView};
 
 /// The choices for how long the old secret still signs.
 const GRACES: [&str; 4] = ["24h", "1h", "7d", "0s"];
@@ -196,7 +195,7 @@ fn delivery_rows(user: &CurrentUser, webhook: &WebhookView, found: &[DeliveryVie
             let own = path(&webhook.id, &format!("/deliveries/{}", delivery.id));
             vec![
                 html! { a href=(user.link(&own)) { (user.t(&action_message(&delivery.event_type))) } div.detail { code { (delivery.event_type) } } },
-                delivery_state(user, delivery),
+                state_of(user, delivery.state),
                 html! { (user.language.number(delivery.attempts)) },
                 response(user, delivery),
                 user.relative(delivery.created_at),
@@ -213,14 +212,6 @@ fn delivery_rows(user: &CurrentUser, webhook: &WebhookView, found: &[DeliveryVie
         "column-next-attempt",
     ];
     table(user, &user.t("webhook-deliveries"), &columns, &rows)
-}
-
-fn delivery_state(user: &CurrentUser, delivery: &DeliveryView) -> Markup {
-    match delivery.state {
-        DeliveryState::Pending => badge("plain", &user.t("delivery-pending")),
-        DeliveryState::Delivered => badge("good", &user.t("delivery-delivered")),
-        DeliveryState::Failed => badge("off", &user.t("delivery-failed")),
-    }
 }
 
 fn response(user: &CurrentUser, delivery: &DeliveryView) -> Markup {
@@ -253,7 +244,7 @@ pub async fn show_delivery(
     let delivery = webhook::show_delivery(store, permit, &id, &delivery_id).await?;
     let content = html! {
         dl.facts.card {
-            dt { (user.t("column-state")) } dd { (delivery_state(&user, &delivery)) }
+            dt { (user.t("column-state")) } dd { (state_of(&user, delivery.state)) }
             dt { (user.t("webhook-event-id")) } dd { (components::whole_id(&user, "event-id", &delivery.event_id)) }
             dt { (user.t("column-created")) } dd { (user.relative(delivery.created_at)) }
             dt { (user.t("column-attempts")) } dd { (user.language.number(delivery.attempts)) }

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::schema::audit;
-use super::{Database, StoreError, Transaction, webhook_delivery};
+use super::{Database, StoreError, Transaction, mail, webhook_delivery};
 use crate::client_ip::ClientIp;
 use crate::clock::Timestamp;
 use crate::credential::random_bytes;
@@ -68,6 +68,8 @@ pub enum Action {
     ClockReset,
     #[strum(serialize = "database.restore")]
     DatabaseRestore,
+    #[strum(serialize = "mail.test")]
+    MailTest,
     #[strum(serialize = "registration_token.create")]
     RegistrationTokenCreate,
     #[strum(serialize = "registration_token.delete")]
@@ -140,6 +142,10 @@ pub enum Action {
     UserRemoveSecondFactor,
     #[strum(serialize = "user.renew_recovery_codes")]
     UserRenewRecoveryCodes,
+    #[strum(serialize = "user.request_password_reset")]
+    UserRequestPasswordReset,
+    #[strum(serialize = "user.reset_password")]
+    UserResetPassword,
     #[strum(serialize = "user.reset_second_factor")]
     UserResetSecondFactor,
     #[strum(serialize = "user.set_password")]
@@ -215,11 +221,48 @@ impl Action {
                 | Action::TokenIssue
                 | Action::TokenRefused
                 | Action::TokenRevoke
+                | Action::UserRequestPasswordReset
                 | Action::VerificationRefused
                 | Action::WebhookResend
                 | Action::WebhookTest
         )
     }
+
+    /// Who is told of the action by e-mail; none if nobody is.
+    pub fn audience(self) -> Option<Audience> {
+        match self {
+            Action::ApiKeyCreate
+            | Action::ApiKeyDelete
+            | Action::ApiKeyExpireSoon
+            | Action::ApiKeyRevoke
+            | Action::ApiKeyRotate
+            | Action::SecretCreate
+            | Action::SecretDelete
+            | Action::SecretExpireSoon
+            | Action::SecretRotate => Some(Audience::Account),
+            Action::SealingKeyRotate
+            | Action::SigningKeyImport
+            | Action::SigningKeyRetire
+            | Action::SigningKeyRotate => Some(Audience::Operators),
+            Action::UserChangePassword
+            | Action::UserRemoveSecondFactor
+            | Action::UserResetPassword
+            | Action::UserResetSecondFactor
+            | Action::UserSetPassword => Some(Audience::User),
+            _ => None,
+        }
+    }
+}
+
+/// Who is told of an action by e-mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// The administrators and developers of the account who want notices.
+    Account,
+    /// The operators who want notices.
+    Operators,
+    /// The user whom it was done to, always.
+    User,
 }
 
 /// A row of the table `audit`.
@@ -512,7 +555,8 @@ pub fn insert(transaction: &mut Transaction<'_>, entry: &AuditEntry) -> Result<(
         .values(entry)
         .execute(transaction.database)?;
     transaction.audited = true;
-    webhook_delivery::enqueue(transaction, entry)
+    webhook_delivery::enqueue(transaction, entry)?;
+    mail::enqueue(transaction, entry)
 }
 
 /// Writes audit entries for one actor in one request: it holds what all of these entries have in

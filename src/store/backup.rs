@@ -57,6 +57,8 @@ const TABLES: &[(&str, Treatment)] = &[
     // One that was deleted since the backup must get no events again.
     ("webhooks", Treatment::Keep),
     ("webhook_deliveries", Treatment::Keep),
+    // What waits is sent; nothing that was sent before the backup is sent again.
+    ("mails", Treatment::Keep),
     ("changes", Treatment::Keep),
     ("change_counter", Treatment::Keep),
     ("__diesel_schema_migrations", Treatment::Keep),

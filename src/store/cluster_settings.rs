@@ -99,6 +99,13 @@ impl ClusterSettings {
             .collect()
     }
 
+    /// Whether the node that started last has an SMTP server set.
+    pub fn sends_mail(&self) -> bool {
+        let settings: BTreeMap<String, String> =
+            serde_json::from_str(&self.settings).unwrap_or_default();
+        settings.get("smtp_url").is_some_and(|url| !url.is_empty())
+    }
+
     /// How long resource servers may cache the JWKS.
     pub fn jwks_max_age(&self) -> Duration {
         Duration::from_secs(u64::try_from(self.jwks_max_age).unwrap_or(0))

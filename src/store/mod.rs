@@ -10,6 +10,7 @@
 //! audit: it is for rows that no node caches, such as token records, used assertions, counters and
 //! expired rows.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,7 @@ pub mod idempotency;
 pub mod invitation;
 pub mod language;
 pub mod leader;
+pub mod mail;
 mod names;
 pub mod node;
 mod pool;
@@ -160,6 +162,8 @@ pub struct Store {
     report_limit: ConcurrencyLimit,
     listener: OnceLock<Listener>,
     dropped_events: DroppedEvents,
+    /// How many messages this process did not queue since there were too many.
+    dropped_mails: AtomicU64,
     /// When the database was last checked for writability, and the result.
     writable: Mutex<Option<(Instant, Result<(), StoreError>)>>,
 }
@@ -200,6 +204,7 @@ impl Store {
             connector,
             listener: OnceLock::new(),
             dropped_events: DroppedEvents::default(),
+            dropped_mails: AtomicU64::new(0),
             writable: Mutex::default(),
         }))
     }
@@ -360,7 +365,7 @@ impl Store {
         self.writers
             .run(Box::new(move |session| {
                 let until = session.until;
-                let (result, changes, dropped) =
+                let (result, changes, dropped, dropped_mails) =
                     transaction(session, &|database| -> Result<_, E> {
                         let newest = changes::lock(database)?;
                         ensure_awaited(until)?;
@@ -370,6 +375,7 @@ impl Store {
                             modified: false,
                             audited: false,
                             dropped_events: Vec::new(),
+                            dropped_mails: 0,
                         };
                         let result = work(&mut transaction)?;
                         if transaction.modified && !transaction.audited {
@@ -378,11 +384,19 @@ impl Store {
                             )
                             .into());
                         }
-                        let (changes, dropped) = (transaction.changes, transaction.dropped_events);
+                        let Transaction {
+                            changes,
+                            dropped_events,
+                            dropped_mails,
+                            ..
+                        } = transaction;
                         changes::append(database, newest, &changes, now)?;
-                        Ok((result, changes, dropped))
+                        Ok((result, changes, dropped_events, dropped_mails))
                     })?;
                 store.dropped_events.add(&dropped);
+                store
+                    .dropped_mails
+                    .fetch_add(dropped_mails, Ordering::Relaxed);
                 if let Some(listener) = store.listener.get() {
                     listener(&changes);
                 }
@@ -394,6 +408,11 @@ impl Store {
     /// How many events this process dropped for webhooks that have too many pending deliveries.
     pub fn dropped_events(&self) -> u64 {
         self.dropped_events.count()
+    }
+
+    /// How many messages this process did not queue, since their recipient or the server had too many.
+    pub fn dropped_mails(&self) -> u64 {
+        self.dropped_mails.load(Ordering::Relaxed)
     }
 
     /// Runs an untracked write in one transaction: it inserts, updates or deletes rows that no node
@@ -435,6 +454,8 @@ pub struct Transaction<'a> {
     audited: bool,
     /// The ids of webhooks for which an event was dropped, since they have too many that are pending.
     dropped_events: Vec<String>,
+    /// How many messages were not queued, since there are too many.
+    dropped_mails: u64,
 }
 
 impl Transaction<'_> {

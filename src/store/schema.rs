@@ -91,6 +91,7 @@ diesel::table! {
         search_key -> Text,
         language -> Nullable<Text>,
         time_zone -> Nullable<Text>,
+        email_notices -> Bool,
     }
 }
 
@@ -385,6 +386,25 @@ diesel::table! {
         response_status -> Nullable<BigInt>,
         failure -> Nullable<Text>,
         duration_ms -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    mails (id) {
+        id -> Text,
+        kind -> Text,
+        recipient -> Text,
+        user_id -> Nullable<Text>,
+        facts -> Text,
+        link_sealed -> Nullable<Text>,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        attempts -> BigInt,
+        next_attempt_at -> Nullable<BigInt>,
+        last_attempt_at -> Nullable<BigInt>,
+        delivered_at -> Nullable<BigInt>,
+        response_status -> Nullable<BigInt>,
+        failure -> Nullable<Text>,
     }
 }
 

@@ -10,6 +10,7 @@ use super::api_key::IpRanges;
 use super::client::{AuthMethod, DisabledBy};
 use super::grant_type::GrantTypes;
 use super::language::Language;
+use super::mail::MailKind;
 use super::resource_server::{Resources, TokenTyp};
 use super::security_profile::SecurityProfile;
 use super::session::AuthLevel;
@@ -81,5 +82,6 @@ stored_as_text!(
     RuleKind,
     SecurityProfile,
     WebhookDisabledBy,
-    DeliveryFailure
+    DeliveryFailure,
+    MailKind
 );

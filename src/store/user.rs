@@ -8,7 +8,7 @@ use super::language::Language;
 use super::names::{UnknownName, named_in_json};
 use super::schema::{invitations, sessions, users};
 use super::search_key::{self, search_key};
-use super::{Database, StoreError, Transaction};
+use super::{Database, StoreError, Transaction, mail};
 use crate::clock::Timestamp;
 use crate::credential::new_id;
 
@@ -88,6 +88,8 @@ pub struct User {
     pub language: Option<Language>,
     /// The time zone of the times in the portal, as a name of the IANA database; UTC if null.
     pub time_zone: Option<String>,
+    /// Whether the user gets e-mail about credentials and sign-ins.
+    pub email_notices: bool,
 }
 
 impl User {
@@ -107,6 +109,7 @@ impl User {
             wrong_codes_since_sign_in: 0,
             language: None,
             time_zone: None,
+            email_notices: true,
         }
     }
 }
@@ -151,6 +154,36 @@ pub fn list(database: &mut Database, account_id: Option<&str>) -> Result<Vec<Use
             .filter(users::account_id.eq(account_id))
             .load(database)?,
         None => all.load(database)?,
+    })
+}
+
+/// The most users of an account, and the most operators, who get notices.
+const MAX_NOTIFIED: i64 = 50;
+
+/// The administrators and developers of an account who want notices by e-mail, or the operators who do.
+/// Those who have not accepted their invitation are not among them.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn notified(
+    database: &mut Database,
+    account_id: Option<&str>,
+) -> Result<Vec<User>, StoreError> {
+    let willing = users::table
+        .filter(users::email_notices.eq(true))
+        .filter(users::password_hash.is_not_null())
+        .order(users::email)
+        .limit(MAX_NOTIFIED)
+        .select(User::as_select());
+    Ok(match account_id {
+        Some(account_id) => willing
+            .filter(users::account_id.eq(account_id))
+            .filter(users::role.eq_any([Role::Administrator, Role::Developer]))
+            .load(database)?,
+        None => willing
+            .filter(users::account_id.is_null())
+            .filter(users::role.eq(Role::Operator))
+            .load(database)?,
     })
 }
 
@@ -247,6 +280,7 @@ pub fn delete(transaction: &mut Transaction<'_>, id: &str) -> Result<(), StoreEr
         .execute(transaction.modify())?;
     diesel::delete(invitations::table.filter(invitations::user_id.eq(id)))
         .execute(transaction.modify())?;
+    mail::delete_of_user(transaction, id)?;
     diesel::delete(users::table.find(id)).execute(transaction.modify())?;
     Ok(())
 }

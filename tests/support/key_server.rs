@@ -47,26 +47,8 @@ impl KeyServer {
     /// Starts with a certificate for these names, and writes its certificate authority to `ca.pem`
     /// in the world's folder.
     pub fn start(world: &World, names: &[&str]) -> Self {
-        let certified = rcgen::generate_simple_self_signed(
-            names
-                .iter()
-                .map(|name| (*name).to_owned())
-                .collect::<Vec<_>>(),
-        )
-        .unwrap();
-        let authority = world.file("ca.pem", &certified.cert.pem());
-        let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der())
-            .unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap();
-        let config = Arc::new(
-            config
-                .with_no_client_auth()
-                .with_single_cert(vec![certified.cert.der().clone()], key)
-                .unwrap(),
-        );
+        let (config, pem) = self_signed(names);
+        let authority = world.file("ca.pem", &pem);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (answers, hits, requests) = (Answers::default(), Hits::default(), Requests::default());
@@ -108,6 +90,22 @@ impl KeyServer {
     pub fn hits(&self, path: &str) -> usize {
         self.hits.lock().unwrap().get(path).copied().unwrap_or(0)
     }
+}
+
+/// The configuration of a TLS server with a new certificate for these names, and the certificate in PEM.
+pub fn self_signed(names: &[&str]) -> (Arc<rustls::ServerConfig>, String) {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let certified = rcgen::generate_simple_self_signed(names).unwrap();
+    let key =
+        rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.cert.der().clone()], key)
+        .unwrap();
+    (Arc::new(config), certified.cert.pem())
 }
 
 /// Whether a request is complete, with the body that it announces.

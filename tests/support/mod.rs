@@ -27,6 +27,7 @@ pub mod portal;
 pub mod postgres;
 pub mod properties;
 pub mod proxy;
+pub mod smtp_server;
 
 /// Which database a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -226,7 +226,9 @@ impl Demo<'_> {
             }
             Password::Invited => {
                 let operator = self.operator(self.days_ago(2));
-                invitation::create(&self.store, operator.may(UsersWrite)?, email).await?;
+                let permit = operator.may(UsersWrite)?;
+                let sealing_keys = self.server.sealing_keys();
+                invitation::create(&self.store, permit, sealing_keys, email).await?;
             }
         }
         Ok(())

@@ -32,6 +32,7 @@ pub(super) mod accounts;
 pub(super) mod audit;
 pub(super) mod clients;
 pub(super) mod keys;
+pub(super) mod mails;
 pub(super) mod registration_tokens;
 pub(super) mod resources;
 pub(super) mod secrets;

@@ -55,6 +55,8 @@ pub(in crate::http) struct SetPreferences {
     language: Option<Option<Language>>,
     /// The time zone of the times in the portal.
     time_zone: Option<TimeZone>,
+    /// Whether the user gets e-mail about secrets and API keys, and about sign-ins with a new browser.
+    email_notices: Option<bool>,
 }
 
 /// A link with which a user sets a password once.
@@ -64,6 +66,8 @@ pub(in crate::http) struct InvitationLink {
     link: Disclosed,
     /// When the link expires.
     expires_at: Timestamp,
+    /// Whether the link is also sent to the user by e-mail.
+    mailed: bool,
 }
 
 /// `GET /api/v1/users`
@@ -131,6 +135,7 @@ pub(in crate::http) async fn set_preferences(
     let change = PreferencesPatch {
         language: body.language,
         time_zone: body.time_zone,
+        email_notices: body.email_notices,
     };
     let user = user::set_preferences(api.store(), permit, &id, change).await?;
     Ok(ok(&user))
@@ -139,10 +144,12 @@ pub(in crate::http) async fn set_preferences(
 /// `POST /api/v1/users/{id}/invitation`
 pub(in crate::http) async fn invite(api: ApiRequest, id: Path<String>) -> HandlerResult {
     let permit = api.permit(UsersWrite).await?;
-    let (credential, expires_at) = invitation::create(api.store(), permit, &id).await?;
+    let sealing_keys = api.server.sealing_keys();
+    let created = invitation::create(api.store(), permit, sealing_keys, &id).await?;
     let invitation = InvitationLink {
-        link: Disclosed::new(invitation::url(&api.server.issuer, &credential)),
-        expires_at,
+        link: Disclosed::new(invitation::url(&api.server.issuer, &created.link)),
+        expires_at: created.expires_at,
+        mailed: created.mailed,
     };
     Ok(respond(StatusCode::CREATED, &invitation))
 }
@@ -175,6 +182,7 @@ mod tests {
         let link = InvitationLink {
             link: Disclosed::new("https://auth.example/portal/invitation#kwv_a_b"),
             expires_at: Timestamp::EPOCH,
+            mailed: false,
         };
         assert!(!format!("{link:?}").contains("kwv_a_b"));
         let json = serde_json::to_value(&link).unwrap();

@@ -29,6 +29,26 @@ pub enum DeliveryState {
     Failed,
 }
 
+impl DeliveryState {
+    /// The state of what was accepted at `delivered_at` or is sent next at `next_attempt_at`.
+    pub fn of(delivered_at: Option<Timestamp>, next_attempt_at: Option<Timestamp>) -> Self {
+        match (delivered_at, next_attempt_at) {
+            (Some(_), _) => DeliveryState::Delivered,
+            (None, Some(_)) => DeliveryState::Pending,
+            (None, None) => DeliveryState::Failed,
+        }
+    }
+
+    /// The name in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            DeliveryState::Pending => "pending",
+            DeliveryState::Delivered => "delivered",
+            DeliveryState::Failed => "failed",
+        }
+    }
+}
+
 /// A delivery as management shows it.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct DeliveryView {
@@ -61,11 +81,7 @@ pub struct DeliveryView {
 
 impl From<Delivery> for DeliveryView {
     fn from(delivery: Delivery) -> Self {
-        let state = match (delivery.delivered_at, delivery.next_attempt_at) {
-            (Some(_), _) => DeliveryState::Delivered,
-            (None, Some(_)) => DeliveryState::Pending,
-            (None, None) => DeliveryState::Failed,
-        };
+        let state = DeliveryState::of(delivery.delivered_at, delivery.next_attempt_at);
         DeliveryView {
             id: delivery.id,
             event_id: delivery.event_id,

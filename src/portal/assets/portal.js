@@ -91,16 +91,16 @@ if (guided) {
   })
 }
 
-// The secret of an invitation is in the fragment, which is in no server log. Remove it from the history too.
+// The secret of an invitation or a password reset is in the fragment, which is in no server log. Remove it from the history too.
 const fragment = document.querySelector('#fragment input')
 if (fragment && location.hash.length > 1) {
   fragment.value = location.hash.slice(1)
   history.replaceState(null, '', location.pathname)
   fragment.form.submit()
 }
-// Opening another invitation link on this page changes only the fragment.
+// Opening another such link on this page changes only the fragment.
 addEventListener('hashchange', () => {
-  if (location.hash.startsWith('#kwv_')) location.replace(`${location.pathname}?open${location.hash}`)
+  if (/^#kw[vf]_/.test(location.hash)) location.replace(`${location.pathname}?open${location.hash}`)
 })
 
 // Focus the first invalid field.

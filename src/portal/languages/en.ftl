@@ -226,7 +226,7 @@ field-link = Link
 ## Sign-in
 
 sign-in = Sign in
-sign-in-help = New here, or forgot your password? Ask your administrator for a link to set one.
+sign-in-help = New here? Ask your administrator for a link to set a password.
 continue = Continue
 second-factor = Two-step verification
 help-code = The 6-digit code from your authenticator app, or a recovery code.
@@ -1305,3 +1305,75 @@ try-inactive = Inactive
 try-asked-by = Asked by { $resource }
 try-no-audience = The application may no longer use any of its resource servers.
 try-no-caller = No resource server can introspect it: it isn’t for one, or the one you entered doesn’t exist.
+
+## E-mail
+
+mails = Email
+mails-text = The email that was sent and is to be sent. The text of a message isn’t kept.
+mails-off = No email is sent: no SMTP server is set up. Links to set a password are passed on by people.
+mails-none = No email yet
+mails-none-text = Invitations, password resets and notices appear here.
+mail-send-test = Send test email
+mail-refused = Refused: { $code }
+mail-failure-status = Refused by the server
+mail-failure-timeout = No reply in time
+mail-failure-address = Unknown host or unusable address
+mail-failure-connection = Connection failed
+mail-failure-tls = TLS certificate not accepted
+mail-failure-protocol = Invalid reply
+mail-failure-secret = Can’t decrypt the link
+mail-failure-redirect = Invalid reply
+done-mail-tested = The test email is on its way. Reload this page to see the outcome.
+status-mail-on = On
+status-mail-off = Off
+status-mail-show = Show email
+status-problem-mail-fails = Email isn’t sent.
+mail-fact = { $label }: { $value }
+mail-actor = By
+mail-time = Time
+mail-browser = Browser
+mail-address = IP address
+mail-expires = Expires
+mail-notices = You can turn off these notices in your profile.
+mail-test = Test email from Keyward
+mail-test-text = Email from Keyward works.
+mail-invitation = Your invitation to Keyward
+mail-invitation-text = You were invited to the account { $account }. Open this link to set your password:
+mail-invitation-operator = You were invited as an operator. Open this link to set your password:
+mail-invitation-until = The link works once, until { $until }.
+mail-invitation-ignore = If you didn’t expect this invitation, ignore this email.
+mail-password-reset = Reset your password
+mail-password-reset-text = Someone asked to reset your password. Open this link to set a new one:
+mail-password-reset-until = The link works once, until { $until }.
+mail-password-reset-ignore = If it wasn’t you, ignore this email: your password stays the same.
+mail-sign-in = New sign-in to your account
+mail-sign-in-text = Someone signed in to your account with a browser we didn’t know.
+mail-sign-in-advice = If it wasn’t you, change your password and end the session:
+mail-own-advice = If it wasn’t you, ask your administrator for help and check your sessions:
+mail-expiry-advice = Create a new one and replace it in your application before it expires:
+mail-credential-advice = If nobody in your team did this, check the audit log:
+mail-key-advice = If no operator did this, check the signing keys:
+
+## Password reset
+
+forgot = Forgot your password?
+forgot-text = Enter the email address you sign in with. We’ll send you a link to set a new password.
+forgot-send = Send link
+forgot-again = Request a new link
+forgot-sent = Check your email
+forgot-sent-text = If someone signs in with this address, we sent a link there. It works once and expires in an hour. If nothing arrives, check your spam folder or ask your administrator.
+forgot-ask = Ask your administrator for a link to set a new password.
+to-sign-in = Back to sign-in
+reset = Set a new password
+reset-text = This ends all of your sessions. If you use two-step verification, you still need a code to sign in.
+reset-gone-text = The link was used or has expired, or your password was changed since.
+field-to = To
+field-email-notices = Email notices
+help-email-notices = About secrets and API keys that are created, replaced, revoked or about to expire, and about sign-ins with a new browser.
+link-mailed-text = We sent this link to { $email }. You can also pass it on through a channel only they can read.
+column-reply = Last reply
+action-mail-test = Test email sent
+action-user-request-password-reset = Password reset requested
+action-user-reset-password = Password reset by email
+refusal-mail-is-off = No email is sent: no SMTP server is set up.
+refusal-mail-is-full = There are too many pending emails. Wait until some of them were sent.

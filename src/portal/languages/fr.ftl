@@ -229,7 +229,7 @@ field-link = Lien
 ## Connexion
 
 sign-in = Se connecter
-sign-in-help = Première connexion ou mot de passe oublié ? Demandez à votre administrateur un lien pour en définir un.
+sign-in-help = Première connexion ? Demandez à votre administrateur un lien pour définir un mot de passe.
 continue = Continuer
 second-factor = Validation en deux étapes
 help-code = Le code à 6 chiffres de votre application d’authentification, ou un code de secours.
@@ -1308,3 +1308,75 @@ try-inactive = Inactif
 try-asked-by = Demandée par { $resource }
 try-no-audience = L’application n’a plus accès à aucun de ses serveurs de ressources.
 try-no-caller = Aucun serveur de ressources ne peut en demander l’introspection : il n’est destiné à aucun, ou celui que vous avez saisi n’existe pas.
+
+## E-mail
+
+mails = E-mails
+mails-text = Les e-mails envoyés et à envoyer. Le texte d’un message n’est pas conservé.
+mails-off = Aucun e-mail n’est envoyé : aucun serveur SMTP n’est configuré. Les liens pour définir un mot de passe sont transmis par les personnes.
+mails-none = Aucun e-mail
+mails-none-text = Les invitations, les réinitialisations de mot de passe et les notifications apparaîtront ici.
+mail-send-test = Envoyer un e-mail de test
+mail-refused = Refusé : { $code }
+mail-failure-status = Refusé par le serveur
+mail-failure-timeout = Pas de réponse à temps
+mail-failure-address = Hôte inconnu ou adresse inutilisable
+mail-failure-connection = Échec de la connexion
+mail-failure-tls = Certificat TLS non accepté
+mail-failure-protocol = Réponse invalide
+mail-failure-secret = Impossible de déchiffrer le lien
+mail-failure-redirect = Réponse invalide
+done-mail-tested = L’e-mail de test est en route. Rechargez cette page pour voir le résultat.
+status-mail-on = Activés
+status-mail-off = Désactivés
+status-mail-show = Afficher les e-mails
+status-problem-mail-fails = Les e-mails ne sont pas envoyés.
+mail-fact = { $label } : { $value }
+mail-actor = Par
+mail-time = Date
+mail-browser = Navigateur
+mail-address = Adresse IP
+mail-expires = Expiration
+mail-notices = Vous pouvez désactiver ces notifications dans votre profil.
+mail-test = E-mail de test de Keyward
+mail-test-text = L’envoi d’e-mails par Keyward fonctionne.
+mail-invitation = Votre invitation à Keyward
+mail-invitation-text = Vous êtes invité à rejoindre le compte { $account }. Ouvrez ce lien pour définir votre mot de passe :
+mail-invitation-operator = Vous êtes invité comme opérateur. Ouvrez ce lien pour définir votre mot de passe :
+mail-invitation-until = Le lien fonctionne une seule fois, jusqu’au { $until }.
+mail-invitation-ignore = Si vous n’attendiez pas cette invitation, ignorez cet e-mail.
+mail-password-reset = Réinitialisez votre mot de passe
+mail-password-reset-text = Quelqu’un a demandé à réinitialiser votre mot de passe. Ouvrez ce lien pour en définir un nouveau :
+mail-password-reset-until = Le lien fonctionne une seule fois, jusqu’au { $until }.
+mail-password-reset-ignore = Si ce n’était pas vous, ignorez cet e-mail : votre mot de passe reste le même.
+mail-sign-in = Nouvelle connexion à votre compte
+mail-sign-in-text = Quelqu’un s’est connecté à votre compte avec un navigateur que nous ne connaissions pas.
+mail-sign-in-advice = Si ce n’était pas vous, changez votre mot de passe et fermez la session :
+mail-own-advice = Si ce n’était pas vous, demandez de l’aide à votre administrateur et vérifiez vos sessions :
+mail-expiry-advice = Créez un nouvel identifiant et remplacez-le dans votre application avant l’expiration :
+mail-credential-advice = Si personne dans votre équipe n’est à l’origine de cette action, consultez le journal d’audit :
+mail-key-advice = Si aucun opérateur n’est à l’origine de cette action, vérifiez les clés de signature :
+
+## Password reset
+
+forgot = Mot de passe oublié ?
+forgot-text = Saisissez l’adresse e-mail avec laquelle vous vous connectez. Nous vous enverrons un lien pour définir un nouveau mot de passe.
+forgot-send = Envoyer le lien
+forgot-again = Demander un nouveau lien
+forgot-sent = Consultez vos e-mails
+forgot-sent-text = Si quelqu’un se connecte avec cette adresse, nous y avons envoyé un lien. Il fonctionne une seule fois et expire dans une heure. Si rien n’arrive, vérifiez vos courriers indésirables ou demandez à votre administrateur.
+forgot-ask = Demandez à votre administrateur un lien pour définir un nouveau mot de passe.
+to-sign-in = Retour à la connexion
+reset = Définissez un nouveau mot de passe
+reset-text = Toutes vos sessions seront fermées. Si vous utilisez la validation en deux étapes, un code reste nécessaire pour vous connecter.
+reset-gone-text = Le lien a été utilisé, il a expiré, ou votre mot de passe a été changé depuis.
+field-to = Destinataire
+field-email-notices = Notifications par e-mail
+help-email-notices = Au sujet des secrets et des clés d’API créés, remplacés, révoqués ou bientôt expirés, et des connexions avec un nouveau navigateur.
+link-mailed-text = Nous avons envoyé ce lien à { $email }. Vous pouvez aussi le transmettre par un canal que personne d’autre ne peut lire.
+column-reply = Dernière réponse
+action-mail-test = E-mail de test envoyé
+action-user-request-password-reset = Réinitialisation du mot de passe demandée
+action-user-reset-password = Mot de passe réinitialisé par e-mail
+refusal-mail-is-off = Aucun e-mail n’est envoyé : aucun serveur SMTP n’est configuré.
+refusal-mail-is-full = Trop d’e-mails sont en attente. Patientez jusqu’à ce qu’une partie soit envoyée.

@@ -1,0 +1,231 @@
+//! The texts of e-mail.
+
+use fluent_bundle::FluentValue;
+
+use super::audit::action_message;
+use super::language::Language;
+use super::user_agent;
+use crate::clock::Timestamp;
+use crate::manage::mail::{Facts, MailContent, MailKind, MailText};
+use crate::secret::SecretString;
+
+/// Writes the text of a message.
+pub fn render(content: &MailContent) -> MailText {
+    let writer = Writer(content);
+    let (subject, paragraphs) = match content.kind {
+        MailKind::Test => (
+            writer.t("mail-test"),
+            vec![writer.t("mail-test-text"), writer.facts()],
+        ),
+        MailKind::Invitation => writer.invitation(),
+        MailKind::PasswordReset => (
+            writer.t("mail-password-reset"),
+            vec![
+                writer.t("mail-password-reset-text"),
+                writer.link(),
+                writer.until("mail-password-reset-until"),
+                writer.t("mail-password-reset-ignore"),
+                writer.facts(),
+            ],
+        ),
+        MailKind::SignIn => (
+            writer.t("mail-sign-in"),
+            vec![
+                writer.t("mail-sign-in-text"),
+                writer.facts(),
+                writer.t("mail-sign-in-advice"),
+                writer.url("/profile"),
+                writer.t("mail-notices"),
+            ],
+        ),
+        MailKind::Notice => writer.notice(),
+    };
+    let mut text: Vec<String> = paragraphs
+        .into_iter()
+        .filter(|paragraph| !paragraph.is_empty())
+        .collect();
+    text.push(format!("-- \n{}", writer.url("")));
+    MailText {
+        subject,
+        // What people chose may contain anything.
+        text: SecretString::new(printable(&text.join("\n\n"))),
+    }
+}
+
+/// The text with its line ends, but without other control characters.
+fn printable(text: &str) -> String {
+    let is_shown = |c: &char| *c == '\n' || !c.is_control();
+    text.chars().filter(is_shown).chain(['\n']).collect()
+}
+
+struct Writer<'a>(&'a MailContent);
+
+impl Writer<'_> {
+    fn language(&self) -> Language {
+        self.0.language
+    }
+
+    fn t(&self, message: &str) -> String {
+        self.language().text(message, &[])
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.0.portal)
+    }
+
+    /// A name that people chose, on one line.
+    fn name(name: &str) -> String {
+        name.chars().filter(|c| !c.is_control()).collect()
+    }
+
+    fn time(&self, instant: Timestamp) -> String {
+        let content = self.0;
+        self.language().date_time_text(instant, &content.time_zone)
+    }
+
+    fn link(&self) -> String {
+        let link = self.0.link.as_ref();
+        link.map(|link| link.expose().to_owned())
+            .unwrap_or_default()
+    }
+
+    fn until(&self, message: &str) -> String {
+        let until = FluentValue::from(self.time(self.0.expires_at));
+        self.language().text(message, &[("until", until)])
+    }
+
+    fn invitation(&self) -> (String, Vec<String>) {
+        let invited = match &self.0.facts.name {
+            Some(account) => {
+                let account = FluentValue::from(Self::name(account));
+                self.language()
+                    .text("mail-invitation-text", &[("account", account)])
+            }
+            None => self.t("mail-invitation-operator"),
+        };
+        let paragraphs = vec![
+            invited,
+            self.link(),
+            self.until("mail-invitation-until"),
+            self.t("mail-invitation-ignore"),
+        ];
+        (self.t("mail-invitation"), paragraphs)
+    }
+
+    fn notice(&self) -> (String, Vec<String>) {
+        let action = self.0.facts.action.as_deref().unwrap_or_default();
+        let subject = self.t(&action_message(action));
+        let mut paragraphs = vec![subject.clone(), self.facts()];
+        let is_own = action.starts_with("user.");
+        let (advice, path) = if is_own {
+            ("mail-own-advice", "/profile")
+        } else if action.ends_with(".expire_soon") {
+            ("mail-expiry-advice", "/applications")
+        } else if action.starts_with("api_key.") || action.starts_with("secret.") {
+            ("mail-credential-advice", "/audit")
+        } else {
+            ("mail-key-advice", "/signing-keys")
+        };
+        paragraphs.push(self.t(advice));
+        paragraphs.push(self.url(path));
+        if !is_own {
+            paragraphs.push(self.t("mail-notices"));
+        }
+        (subject, paragraphs)
+    }
+
+    /// The facts, each on a line.
+    fn facts(&self) -> String {
+        let Facts {
+            action,
+            actor,
+            at,
+            address,
+            agent,
+            target,
+            name,
+            application,
+            expires_at,
+        } = &self.0.facts;
+        let agent = agent.as_deref().map(|agent| {
+            user_agent::label(self.language(), agent).unwrap_or_else(|| self.t("browser-unknown"))
+        });
+        let mut lines = Vec::new();
+        let mut line = |label: &str, value: Option<String>| {
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                let arguments = [
+                    ("label", FluentValue::from(self.t(label))),
+                    ("value", FluentValue::from(Self::name(&value))),
+                ];
+                lines.push(self.language().text("mail-fact", &arguments));
+            }
+        };
+        line("application", application.clone());
+        line("field-name", name.clone());
+        // The target of what happened to a user is the recipient.
+        let is_own = action
+            .as_deref()
+            .is_some_and(|one| one.starts_with("user."));
+        line("column-id", target.clone().filter(|_| !is_own));
+        line("mail-actor", actor.clone());
+        line("mail-time", at.map(|at| self.time(at)));
+        line("mail-browser", agent);
+        line("mail-address", address.clone());
+        line("mail-expires", expires_at.map(|at| self.time(at)));
+        lines.join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::TimeZone;
+
+    fn content(kind: MailKind, facts: Facts, language: Language) -> MailContent {
+        MailContent {
+            kind,
+            facts,
+            recipient: "ada@acme.example".to_owned(),
+            link: Some("https://auth.example/portal/invitation#kwv_a_b".into()),
+            portal: "https://auth.example/portal".to_owned(),
+            expires_at: Timestamp::from_seconds(1_800_000_000),
+            language,
+            time_zone: TimeZone::UTC,
+        }
+    }
+
+    #[test]
+    fn names_stay_on_their_line() {
+        let facts = Facts {
+            action: Some("api_key.create".to_owned()),
+            actor: Some("user eve@acme.example".to_owned()),
+            name: Some("a\r\n\r\nYour password has expired:\u{7}".to_owned()),
+            ..Facts::default()
+        };
+        for language in Language::ALL {
+            let written = render(&content(MailKind::Notice, facts.clone(), language));
+            let text = written.text.expose();
+            assert!(!text.contains("\n\nYour password"), "{text}");
+            assert!(!text.contains(['\r', '\u{7}']), "{text:?}");
+            assert!(!text.contains("kwv_"), "{text}");
+            assert!(!written.subject.contains("Your password"));
+        }
+    }
+
+    #[test]
+    fn an_invitation_has_its_link_and_its_account() {
+        let facts = Facts {
+            name: Some("Acme".to_owned()),
+            ..Facts::default()
+        };
+        for language in Language::ALL {
+            let written = render(&content(MailKind::Invitation, facts.clone(), language));
+            let text = written.text.expose();
+            assert!(
+                text.contains("Acme") && text.contains("#kwv_a_b\n"),
+                "{text}"
+            );
+            assert!(text.contains("2027"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,522 @@
+//! Mail: a message that was sent or is to be sent by e-mail.
+//!
+//! The transaction of a change inserts the messages about it, so that none is lost, and none is sent
+//! for a change that was not made. Nothing is inserted while no node has an SMTP server set.
+
+use std::time::Duration;
+
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantNames};
+
+use super::audit::{Action, Audience, AuditEntry, new_id};
+use super::client_secret::ClientSecret;
+use super::names::{UnknownName, named_in_json};
+use super::schema::{client_secrets, mails};
+use super::user::{self, User};
+use super::webhook_delivery::DeliveryFailure;
+use super::{Database, StoreError, Transaction, api_key, client, cluster_settings};
+use crate::clock::Timestamp;
+
+/// The most pending messages. Further ones are dropped.
+const MAX_PENDING: i64 = 10_000;
+
+/// The time in which the messages to one recipient are counted.
+const COUNTED: Duration = Duration::from_secs(3600);
+
+/// What a message is for.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    EnumString,
+    IntoStaticStr,
+    VariantNames,
+    diesel::expression::AsExpression,
+    diesel::deserialize::FromSqlRow,
+)]
+#[strum(
+    serialize_all = "snake_case",
+    parse_err_ty = UnknownName,
+    parse_err_fn = unknown_kind
+)]
+#[diesel(sql_type = diesel::sql_types::Text)]
+pub enum MailKind {
+    /// An operator tries the settings out.
+    Test,
+    /// A link with which a new user sets a password.
+    Invitation,
+    /// A link with which a user who forgot the password sets another.
+    PasswordReset,
+    /// A sign-in with a browser in which the user had not signed in before.
+    SignIn,
+    /// Something that the audit records.
+    Notice,
+}
+
+impl MailKind {
+    /// The names of all kinds.
+    pub const NAMES: &'static [&'static str] = <MailKind as VariantNames>::VARIANTS;
+
+    /// The name in the database and in JSON.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+
+    /// The most messages of this kind to one recipient within an hour: others can cause them as often
+    /// as they like. None if only people with rights can.
+    const fn hourly_limit(self) -> Option<i64> {
+        match self {
+            MailKind::Test | MailKind::Invitation => None,
+            MailKind::PasswordReset => Some(3),
+            MailKind::SignIn => Some(10),
+            MailKind::Notice => Some(20),
+        }
+    }
+
+    /// After how long a message that was not sent is of no use.
+    const fn lifetime(self) -> Duration {
+        const HOUR: u64 = 3600;
+        Duration::from_secs(match self {
+            MailKind::Test => HOUR,
+            MailKind::PasswordReset => HOUR,
+            MailKind::Invitation => 7 * 24 * HOUR,
+            MailKind::SignIn | MailKind::Notice => 3 * 24 * HOUR,
+        })
+    }
+}
+
+fn unknown_kind(_: &str) -> UnknownName {
+    let names = MailKind::NAMES.join(", ");
+    UnknownName(format!("the kinds of mail are {names}"))
+}
+
+named_in_json!(MailKind);
+
+/// What the text of a message is made of. It has no secrets.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Facts {
+    /// What happened: the text form of an [`Action`].
+    pub action: Option<String>,
+    /// Who did it.
+    pub actor: Option<String>,
+    /// When it happened.
+    pub at: Option<Timestamp>,
+    /// The client IP address.
+    pub address: Option<String>,
+    /// The `User-Agent` of a sign-in.
+    pub agent: Option<String>,
+    /// The id of the object.
+    pub target: Option<String>,
+    /// The name of the object.
+    pub name: Option<String>,
+    /// The name of the application that has the secret or key.
+    pub application: Option<String>,
+    /// When the secret or key expires.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A row of `mails`.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+pub struct Mail {
+    /// A UUIDv7.
+    pub id: String,
+    /// What it is for.
+    pub kind: MailKind,
+    /// The address.
+    pub recipient: String,
+    /// The user whose address it is; none for an address that belongs to nobody.
+    pub user_id: Option<String>,
+    /// The [`Facts`], a JSON object.
+    pub facts: String,
+    /// A single-use link, sealed; none once the message was sent or has expired.
+    pub link_sealed: Option<String>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it is of no use any more.
+    pub expires_at: Timestamp,
+    /// How often it was sent.
+    pub attempts: i64,
+    /// When it is sent next; none if it is not sent any more.
+    pub next_attempt_at: Option<Timestamp>,
+    /// When it was last sent.
+    pub last_attempt_at: Option<Timestamp>,
+    /// When it was accepted; none if it was not.
+    pub delivered_at: Option<Timestamp>,
+    /// The code of the last reply with which the server refused it.
+    pub response_status: Option<i64>,
+    /// Why the last attempt failed; none if it succeeded.
+    pub failure: Option<DeliveryFailure>,
+}
+
+impl Mail {
+    /// A message that is due at once.
+    pub fn new(kind: MailKind, recipient: &str, facts: &Facts, now: Timestamp) -> Self {
+        Mail {
+            id: new_id(now),
+            kind,
+            recipient: recipient.to_owned(),
+            user_id: None,
+            facts: serde_json::to_string(facts).unwrap_or_default(),
+            link_sealed: None,
+            created_at: now,
+            expires_at: now.saturating_add(kind.lifetime()),
+            attempts: 0,
+            next_attempt_at: Some(now),
+            last_attempt_at: None,
+            delivered_at: None,
+            response_status: None,
+            failure: None,
+        }
+    }
+
+    /// A message to a user, due at once.
+    pub fn to_user(kind: MailKind, user: &User, facts: &Facts, now: Timestamp) -> Self {
+        Mail {
+            user_id: Some(user.id.clone()),
+            ..Mail::new(kind, &user.email, facts, now)
+        }
+    }
+
+    /// The associated data under which its link is sealed.
+    pub fn seal_context(&self) -> String {
+        format!("mail {}", self.id)
+    }
+
+    /// What its text is made of.
+    pub fn facts(&self) -> Facts {
+        serde_json::from_str(&self.facts).unwrap_or_default()
+    }
+}
+
+/// Whether messages are sent: the node that started last has an SMTP server set.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn is_on(database: &mut Database) -> Result<bool, StoreError> {
+    Ok(cluster_settings::find(database)?.is_some_and(|cluster| cluster.sends_mail()))
+}
+
+/// Inserts a message, if messages are sent and neither the recipient nor the server has too many.
+/// Returns whether it was inserted.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn queue(transaction: &mut Transaction<'_>, mail: &Mail) -> Result<bool, StoreError> {
+    if !is_on(transaction.database)? {
+        return Ok(false);
+    }
+    add(transaction, mail)
+}
+
+/// Inserts a message, unless the recipient or the server has too many. Returns whether it was inserted.
+fn add(transaction: &mut Transaction<'_>, mail: &Mail) -> Result<bool, StoreError> {
+    if is_full(transaction.database)? || is_over_limit(transaction.database, mail)? {
+        transaction.dropped_mails += 1;
+        return Ok(false);
+    }
+    diesel::insert_into(mails::table)
+        .values(mail)
+        .execute(transaction.modify())?;
+    Ok(true)
+}
+
+fn is_full(database: &mut Database) -> Result<bool, StoreError> {
+    // Answered by the index of what is due, and read no further than to the limit.
+    let last: Option<Option<Timestamp>> = mails::table
+        .filter(mails::next_attempt_at.is_not_null())
+        .order(mails::next_attempt_at)
+        .select(mails::next_attempt_at)
+        .offset(MAX_PENDING - 1)
+        .first(database)
+        .optional()?;
+    Ok(last.is_some())
+}
+
+fn is_over_limit(database: &mut Database, mail: &Mail) -> Result<bool, StoreError> {
+    let Some(limit) = mail.kind.hourly_limit() else {
+        return Ok(false);
+    };
+    let lately = mail.created_at.saturating_sub(COUNTED);
+    let count: i64 = mails::table
+        .filter(mails::recipient.eq(&mail.recipient))
+        .filter(mails::created_at.gt(lately))
+        .filter(mails::kind.eq(mail.kind))
+        .count()
+        .get_result(database)?;
+    Ok(count >= limit)
+}
+
+/// Inserts the messages about an audit entry, to those whom it concerns.
+pub(super) fn enqueue(
+    transaction: &mut Transaction<'_>,
+    entry: &AuditEntry,
+) -> Result<(), StoreError> {
+    let action: Option<Action> = entry.action.parse().ok();
+    let Some(audience) = action.and_then(Action::audience) else {
+        return Ok(());
+    };
+    if !is_on(transaction.database)? {
+        return Ok(());
+    }
+    let database = &mut *transaction.database;
+    let recipients = match (audience, &entry.account_id) {
+        (Audience::Account, Some(account_id)) => user::notified(database, Some(account_id))?,
+        (Audience::Account, None) => Vec::new(),
+        (Audience::Operators, _) => user::notified(database, None)?,
+        (Audience::User, _) => Vec::from_iter(user::find_by_email(database, &entry.target)?),
+    };
+    if recipients.is_empty() {
+        return Ok(());
+    }
+    let facts = facts_of(database, entry)?;
+    for recipient in &recipients {
+        let mail = Mail::to_user(MailKind::Notice, recipient, &facts, entry.happened_at);
+        add(transaction, &mail)?;
+    }
+    Ok(())
+}
+
+fn facts_of(database: &mut Database, entry: &AuditEntry) -> Result<Facts, StoreError> {
+    let mut facts = Facts {
+        action: Some(entry.action.clone()),
+        actor: Some(entry.actor.clone()),
+        at: Some(entry.happened_at),
+        address: entry.address.clone(),
+        target: Some(entry.target.clone()),
+        ..Facts::default()
+    };
+    // One that was deleted is only known by its id.
+    let client_id = if entry.action.starts_with("api_key.") {
+        api_key::find(database, &entry.target)?.map(|key| {
+            facts.name = Some(key.name);
+            facts.expires_at = key.expires_at;
+            key.client_id
+        })
+    } else if entry.action.starts_with("secret.") {
+        let found = client_secrets::table
+            .filter(client_secrets::id.eq(&entry.target))
+            .select(ClientSecret::as_select())
+            .first(database)
+            .optional()?;
+        found.map(|secret| {
+            facts.name = secret.name;
+            facts.expires_at = secret.expires_at;
+            secret.client_id
+        })
+    } else {
+        None
+    };
+    if let Some(client_id) = client_id {
+        facts.application = client::find(database, &client_id)?.map(|client| client.name);
+    }
+    Ok(facts)
+}
+
+/// At most `limit` messages, the newest first, those older than the one with the id `before`.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn list(
+    database: &mut Database,
+    before: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Mail>, StoreError> {
+    let mut rows = mails::table
+        .order(mails::id.desc())
+        .limit(limit)
+        .into_boxed();
+    if let Some(before) = before {
+        rows = rows.filter(mails::id.lt(before));
+    }
+    Ok(rows.select(Mail::as_select()).load(database)?)
+}
+
+/// At most `limit` messages that are due at `now`, the longest due first.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn due(database: &mut Database, now: Timestamp, limit: i64) -> Result<Vec<Mail>, StoreError> {
+    Ok(mails::table
+        .filter(mails::next_attempt_at.le(now))
+        .filter(mails::expires_at.gt(now))
+        .order((mails::next_attempt_at, mails::id))
+        .limit(limit)
+        .select(Mail::as_select())
+        .load(database)?)
+}
+
+/// The messages that have failed and are sent again, the longest due first, and those that wait since
+/// before `waiting_since`: one of them, if there is any.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn late(database: &mut Database, waiting_since: Timestamp) -> Result<Option<Mail>, StoreError> {
+    Ok(mails::table
+        .filter(mails::next_attempt_at.is_not_null())
+        .filter(
+            mails::failure
+                .is_not_null()
+                .or(mails::created_at.lt(waiting_since)),
+        )
+        .order(mails::next_attempt_at)
+        .select(Mail::as_select())
+        .first(database)
+        .optional()?)
+}
+
+/// Claims a due message: until the instant `until`, no other node sends it. Returns whether no other
+/// node was faster.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn claim(database: &mut Database, mail: &Mail, until: Timestamp) -> Result<bool, StoreError> {
+    let unclaimed = mails::table
+        .find(&mail.id)
+        .filter(mails::next_attempt_at.eq(mail.next_attempt_at));
+    let claimed = diesel::update(unclaimed)
+        .set(mails::next_attempt_at.eq(until))
+        .execute(database)?;
+    Ok(claimed > 0)
+}
+
+/// The outcome of an attempt to send a message.
+#[derive(Clone, Copy, Debug)]
+pub struct MailAttempt {
+    /// When it began.
+    pub at: Timestamp,
+    /// The code with which the server refused the message.
+    pub status: Option<u16>,
+    /// Why it failed; none if it succeeded.
+    pub failure: Option<DeliveryFailure>,
+    /// When it is to be sent next; none if it succeeded or failed for good.
+    pub next_attempt_at: Option<Timestamp>,
+}
+
+/// Records an attempt at a message that was claimed until `claimed_until`, unless another node has
+/// claimed it since. The link of a message that is not sent again is deleted.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn record(
+    database: &mut Database,
+    mail: &Mail,
+    claimed_until: Timestamp,
+    attempt: &MailAttempt,
+) -> Result<(), StoreError> {
+    let claimed = mails::table
+        .find(&mail.id)
+        .filter(mails::next_attempt_at.eq(claimed_until));
+    let link = attempt.next_attempt_at.and(mail.link_sealed.as_deref());
+    diesel::update(claimed)
+        .set((
+            mails::attempts.eq(mail.attempts.saturating_add(1)),
+            mails::next_attempt_at.eq(attempt.next_attempt_at),
+            mails::last_attempt_at.eq(attempt.at),
+            mails::delivered_at.eq(attempt.failure.is_none().then_some(attempt.at)),
+            mails::response_status.eq(attempt.status.map(i64::from)),
+            mails::failure.eq(attempt.failure),
+            mails::link_sealed.eq(link),
+        ))
+        .execute(database)?;
+    Ok(())
+}
+
+/// The pending messages with a link.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn with_links(database: &mut Database) -> Result<Vec<Mail>, StoreError> {
+    Ok(mails::table
+        .filter(mails::next_attempt_at.is_not_null())
+        .filter(mails::link_sealed.is_not_null())
+        .select(Mail::as_select())
+        .load(database)?)
+}
+
+/// Replaces the sealed link of a message.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn set_link(
+    transaction: &mut Transaction<'_>,
+    id: &str,
+    sealed: &str,
+) -> Result<(), StoreError> {
+    // Not one that was sent meanwhile.
+    let pending = mails::table
+        .find(id)
+        .filter(mails::link_sealed.is_not_null());
+    diesel::update(pending)
+        .set(mails::link_sealed.eq(sealed))
+        .execute(transaction.modify())?;
+    Ok(())
+}
+
+/// Deletes the pending messages of a user that have a link, which another replaces.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn delete_links(transaction: &mut Transaction<'_>, user_id: &str) -> Result<(), StoreError> {
+    let own = mails::table
+        .filter(mails::user_id.eq(user_id))
+        .filter(mails::link_sealed.is_not_null());
+    diesel::delete(own).execute(transaction.modify())?;
+    Ok(())
+}
+
+/// Deletes a message, whose recipient does not exist any more.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn delete(database: &mut Database, id: &str) -> Result<(), StoreError> {
+    diesel::delete(mails::table.find(id)).execute(database)?;
+    Ok(())
+}
+
+/// Deletes the messages of a user.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub(super) fn delete_of_user(
+    transaction: &mut Transaction<'_>,
+    user_id: &str,
+) -> Result<(), StoreError> {
+    diesel::delete(mails::table.filter(mails::user_id.eq(user_id)))
+        .execute(transaction.modify())?;
+    Ok(())
+}
+
+/// Gives up the messages that were to be sent before `now` at the latest, and deletes their links.
+///
+/// # Errors
+/// [`StoreError`] if the rows cannot be written.
+pub fn expire(database: &mut Database, now: Timestamp) -> Result<usize, StoreError> {
+    let expired = mails::table
+        .filter(mails::next_attempt_at.is_not_null())
+        .filter(mails::expires_at.lt(now));
+    Ok(diesel::update(expired)
+        .set((
+            mails::next_attempt_at.eq(None::<Timestamp>),
+            mails::link_sealed.eq(None::<String>),
+        ))
+        .execute(database)?)
+}
+
+/// Deletes, of the `limit` oldest messages, those from before `before`. Returns the number of deleted
+/// rows.
+///
+/// # Errors
+/// [`StoreError`] if the rows cannot be deleted.
+pub fn purge(database: &mut Database, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    let old = "DELETE FROM mails WHERE created_at < $1 AND id IN \
+               (SELECT id FROM mails ORDER BY id LIMIT $2)";
+    Ok(diesel::sql_query(old)
+        .bind::<BigInt, _>(before)
+        .bind::<BigInt, _>(limit)
+        .execute(database)?)
+}
