@@ -12,7 +12,7 @@ use crate::clock::parse_duration;
 use crate::credential::Credential;
 use crate::error::{Code, Error};
 use crate::manage::actor::{KeysRead, KeysWrite};
-use crate::manage::api_key::{self, ApiKeyPatch, ApiKeyView, NewApiKey};
+use crate::manage::api_key::{self, ApiKeyPatch, ApiKeyView, NewApiKey, Resources};
 use crate::scope::Scope;
 use crate::store::api_key::IpRanges;
 
@@ -40,6 +40,10 @@ pub enum Key {
         /// Allow it to manage the client's API keys
         #[arg(long)]
         manage_keys: bool,
+
+        /// Resource server of the client that the key is for; can be repeated [default: all of them]
+        #[arg(long = "resource", value_name = "URI")]
+        resources: Option<Vec<String>>,
     },
     /// List the API keys of a client
     List { client_id: String },
@@ -79,6 +83,18 @@ pub enum Key {
         /// Allow it to manage the client's API keys, or not
         #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "true|false", hide_possible_values = true)]
         manage_keys: Option<bool>,
+
+        /// Replace the resource servers that the key is for; can be repeated
+        #[arg(
+            long = "resource",
+            value_name = "URI",
+            conflicts_with = "all_resources"
+        )]
+        resources: Option<Vec<String>>,
+
+        /// Let the key be for all resource servers of the client
+        #[arg(long)]
+        all_resources: bool,
     },
     /// Create an API key that replaces another
     Rotate {
@@ -114,6 +130,7 @@ impl Key {
                 expires_in,
                 allowed_ips,
                 manage_keys,
+                resources,
             } => {
                 let allowed_ips = ip_ranges(&allowed_ips)?;
                 let expires_at = expires_in.duration.map(|span| now.saturating_add(span));
@@ -123,6 +140,7 @@ impl Key {
                     expires_at,
                     allowed_ips,
                     manage_keys,
+                    resources: parse_resources(resources)?,
                 };
                 let (key, view) =
                     api_key::create(&store, operator.may(KeysWrite)?, &client_id, new).await?;
@@ -168,6 +186,8 @@ impl Key {
                 allowed_ips,
                 any_ip,
                 manage_keys,
+                resources,
+                all_resources,
             } => {
                 let patch = ApiKeyPatch {
                     name,
@@ -181,6 +201,11 @@ impl Key {
                         None
                     },
                     manage_keys,
+                    resources: if all_resources {
+                        Some(None)
+                    } else {
+                        parse_resources(resources)?.map(Some)
+                    },
                 };
                 let permit = operator.may(KeysWrite)?;
                 let key = api_key::update(&store, permit, &client_id, &key_id, patch).await?;
@@ -216,6 +241,13 @@ impl Key {
 fn ip_ranges(words: &[String]) -> Result<IpRanges, Error> {
     IpRanges::from_words(words.iter().map(String::as_str))
         .map_err(|reason| Error::new(Code::InvalidRequest, reason))
+}
+
+fn parse_resources(identifiers: Option<Vec<String>>) -> Result<Option<Resources>, Error> {
+    let parsed = identifiers.map(|all| Resources::parse_all(&all));
+    parsed
+        .transpose()
+        .map_err(|error| Error::new(Code::InvalidRequest, error.to_string()))
 }
 
 fn created(key: &Credential, view: &ApiKeyView) -> Output {

@@ -149,6 +149,9 @@ refusals! {
     api_key_ip_ranges(detail: &str) = InvalidRequest, "{detail}";
     api_key_no_scope() = InvalidRequest, "The key needs a scope";
     api_key_no_ip_ranges() = InvalidRequest, "An empty list of IP addresses would allow all of them; give null to allow all";
+    api_key_resources(resources: &str) = InvalidRequest, "The client may use only the resource servers {resources:?}";
+    api_key_no_resources() = InvalidRequest, "An empty list of resource servers is not the same as all of them; leave it out, or give null, for all that the client may use";
+    api_key_no_resource() = InvalidRequest, "The key needs a resource server";
     api_key_already_rotated() = Conflict, "This API key was rotated already";
     api_key_profile(profile: &str) = InvalidRequest, "The client has the security profile {profile}, which does not allow API keys";
     api_keys_not_chosen() = InvalidRequest, "Choose at least one API key";

@@ -72,6 +72,7 @@ diesel::table! {
         last_used_at -> Nullable<BigInt>,
         replaced_by -> Nullable<Text>,
         expiry_announced_at -> Nullable<BigInt>,
+        resources -> Nullable<Text>,
     }
 }
 
