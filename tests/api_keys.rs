@@ -401,7 +401,7 @@ on_both! {
         let expected = json!({
             "id": id, "client_id": client.id, "name": "Orders", "shown": &key[..25], "scope": "read", "manage_keys": false,
             "allowed_ips": ["203.0.113.0/24", "2001:db8::1/128"], "created_by": made["created_by"],
-            "created_at": made["created_at"], "last_used_at": null, "expires_at": made["expires_at"], "unused": false,
+            "created_at": made["created_at"], "last_used_at": null, "expires_at": made["expires_at"], "resources": null, "unused": false,
         });
         let listed = world.cli(&["key", "list", &client.id]);
         assert_eq!(listed[1], expected);

@@ -775,6 +775,7 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
         Some("keyward:keys:write"),
     ),
     ("/api-keys", "get", Some("keyward:keys:read")),
+    ("/unused-credentials", "get", Some("keyward:keys:read")),
     ("/try", "get post", Some("keyward:tokens:read")),
     (
         "/applications/{id}/revoke-keys",

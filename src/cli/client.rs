@@ -8,6 +8,7 @@ use serde_json::json;
 use super::confirmation::Confirmation;
 use super::output::{ListWriter, Output};
 use super::token::read_text_file;
+use super::usage::UsageArgs;
 use super::{Context, Limits};
 use crate::crypto::x509::{CertificateName, CertificateNames};
 use crate::error::Error;
@@ -15,6 +16,7 @@ use crate::manage::actor::{ClientsRead, ClientsWrite};
 use crate::manage::client::{
     self, ClientPatch, ClientView, CreatedClient, ListPosition, NewClient,
 };
+use crate::manage::usage::Subject;
 use crate::scope::Scope;
 use crate::store::client::AuthMethod;
 use crate::store::security_profile::SecurityProfile;
@@ -112,6 +114,13 @@ pub enum Client {
         /// Require a client certificate with each token request, or not
         #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "true|false", hide_possible_values = true)]
         tls_client_certificate_bound_access_tokens: Option<bool>,
+    },
+    /// Show how often and from where a client was used
+    Usage {
+        client_id: String,
+
+        #[command(flatten)]
+        usage: UsageArgs,
     },
     /// Disable a client: everything that it presents is refused
     Disable { client_id: String },
@@ -276,6 +285,11 @@ impl Client {
                 let changed =
                     client::update(&store, operator.may(ClientsWrite)?, &client_id, change).await?;
                 Ok(shown(&changed.client).warning(changed.warning.as_ref()))
+            }
+            Client::Usage { client_id, usage } => {
+                usage
+                    .show(&context, &store, &client_id, Subject::Client)
+                    .await
             }
             Client::Disable { client_id } => Ok(shown(
                 &client::disable(&store, operator.may(ClientsWrite)?, &client_id).await?,

@@ -7,12 +7,16 @@ use serde_json::json;
 
 use super::confirmation::Confirmation;
 use super::output::{Output, unused, when};
+use super::unused::UnusedArgs;
+use super::usage::UsageArgs;
 use super::{Context, Lifetime, parse_lifetime};
 use crate::clock::parse_duration;
 use crate::credential::Credential;
 use crate::error::{Code, Error};
 use crate::manage::actor::{KeysRead, KeysWrite};
 use crate::manage::api_key::{self, ApiKeyPatch, ApiKeyView, NewApiKey, Resources};
+use crate::manage::unused_credential::UnusedKind;
+use crate::manage::usage::Subject;
 use crate::scope::Scope;
 use crate::store::api_key::IpRanges;
 
@@ -45,8 +49,22 @@ pub enum Key {
         #[arg(long = "resource", value_name = "URI")]
         resources: Option<Vec<String>>,
     },
-    /// List the API keys of a client
-    List { client_id: String },
+    /// List the API keys of a client, or those of all clients that were not used for 90 days
+    List {
+        #[arg(required_unless_present = "unused")]
+        client_id: Option<String>,
+
+        #[command(flatten)]
+        unused: UnusedArgs,
+    },
+    /// Show how often and from where an API key was used
+    Usage {
+        client_id: String,
+        key_id: String,
+
+        #[command(flatten)]
+        usage: UsageArgs,
+    },
     /// Change an API key; values that are not given stay as they are
     Update {
         client_id: String,
@@ -146,7 +164,14 @@ impl Key {
                     api_key::create(&store, operator.may(KeysWrite)?, &client_id, new).await?;
                 Ok(created(&key, &view))
             }
-            Key::List { client_id } => {
+            Key::List {
+                client_id: None,
+                unused,
+            } => unused.list(&store, &operator, UnusedKind::ApiKey).await,
+            Key::List {
+                client_id: Some(client_id),
+                ..
+            } => {
                 let keys = api_key::list(&store, operator.may(KeysRead)?, &client_id).await?;
                 let rows = keys.iter().map(|key| {
                     [
@@ -174,6 +199,15 @@ impl Key {
                     ],
                     rows,
                 ))
+            }
+            Key::Usage {
+                client_id,
+                key_id,
+                usage,
+            } => {
+                usage
+                    .show(&context, &store, &client_id, Subject::ApiKey(key_id))
+                    .await
             }
             Key::Update {
                 client_id,

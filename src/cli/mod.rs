@@ -48,6 +48,8 @@ mod signing_key;
 mod status;
 mod token;
 mod trust_rule;
+mod unused;
+mod usage;
 mod user;
 mod webhook;
 

@@ -2,8 +2,9 @@
 //! so what is not listed here can be neither called nor read about.
 
 use super::management::{
-    Changed, Created, Page, Paging, Rotation, accounts, audit, clients, keys, registration_tokens,
-    resources, secrets, signing_keys, status, tokens, traffic, trust_rules, usage, users, webhooks,
+    Changed, Created, Page, Paging, Rotation, accounts, audit, clients, keys,
+    registration_tokens, resources, secrets, signing_keys, status, tokens, traffic, trust_rules,
+    unused_credentials, usage, users, webhooks,
 };
 use super::oauth::SIGNED_INTROSPECTION;
 use super::operation::Operation as Op;
@@ -20,6 +21,7 @@ use crate::manage::status::Status;
 use crate::manage::token::{Inspection, TokenView};
 use crate::manage::traffic::Traffic;
 use crate::manage::trust_rule::{TrustRuleView, TrustTest};
+use crate::manage::unused_credential::UnusedCredential;
 use crate::manage::usage::Usage;
 use crate::manage::user::UserView;
 use crate::manage::webhook::{DeliveryView, WebhookView};
@@ -490,6 +492,18 @@ fn management_of_credentials() -> Vec<Op> {
         )
         .query::<Paging>()
         .returns::<Page<ApiKeyView>>(200, "The API keys, without their secrets")
+        .requires(Right::KeysRead),
+        Op::get(
+            "/api/v1/unused-credentials",
+            "listUnusedCredentials",
+            "List the API keys and client secrets that were not used for 90 days",
+            unused_credentials::list,
+        )
+        .query::<unused_credentials::ListUnusedQuery>()
+        .returns::<Page<UnusedCredential>>(
+            200,
+            "Unused credentials, those unused for the longest time first",
+        )
         .requires(Right::KeysRead),
         Op::post(
             "/api/v1/clients/{client_id}/keys",

@@ -37,6 +37,7 @@ pub mod traffic;
 pub mod trial;
 pub mod trust_preset;
 pub mod trust_rule;
+pub mod unused_credential;
 pub mod usage;
 pub mod user;
 pub mod webhook;

@@ -16,7 +16,7 @@ use super::list_query::ListQuery;
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
-use super::try_key;
+use super::{try_key, unused_credentials};
 use crate::clock::Timestamp;
 use crate::credential::Credential;
 use crate::error::{Code, Error, refusal};
@@ -68,6 +68,7 @@ pub async fn choose(user: CurrentUser) -> Result<HttpResponse, PageError> {
             }
         }
         (page.links)
+        p { a href=(user.link(unused_credentials::PATH)) { (user.t("unused-all")) } }
     };
     Ok(user_page(
         &user,

@@ -58,6 +58,7 @@ mod status;
 mod trust_rule_form;
 mod trust_rules;
 mod try_key;
+mod unused_credentials;
 mod usage;
 mod user_agent;
 mod webhook_form;
@@ -239,6 +240,7 @@ fn pages(config: &mut web::ServiceConfig) {
             [get(secrets::confirm_delete), post(secrets::delete)],
         ))
         .service(at("/api-keys", [get(api_keys::choose)]))
+        .service(at("/unused-credentials", [get(unused_credentials::list)]))
         .service(at("/try", [get(try_key::show), post(try_key::try_out)]))
         .service(at(
             "/applications/{id}/revoke-keys",

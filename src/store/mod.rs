@@ -60,6 +60,7 @@ pub mod statistics;
 pub mod token;
 pub mod token_records;
 pub mod trust_rule;
+pub mod unused_credential;
 pub mod used_jti;
 pub mod user;
 pub mod webhook;

@@ -86,7 +86,7 @@ async function makingAKey() {
   await press(page, 'Create key')
   await wrong(page, 'allowed_ips', 'Enter IP addresses or ranges such as 203.0.113.0/24.')
   assert.equal(await page.locator('#allowed_ips').isVisible(), true)
-  await fill(page, { allowed_ips: '203.0.113.0/24\n2001:db8::/32', resources: facts.resource.identifier })
+  await fill(page, { allowed_ips: '203.0.113.0/24\n2001:db8::/32', resources: 'https://orders.example/' })
   await press(page, 'Create key')
   await titled(page, 'API key created')
   // The key is refused from this address.

@@ -177,6 +177,7 @@ async function developing(language) {
   for (const path of ['', '/credentials', '/access', '/quick-start']) await go(`${own}${path}`)
 
   await go('/api-keys')
+  await go('/unused-credentials')
   await go('/try')
   await unchecked(page)
   await send(page)

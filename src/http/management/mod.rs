@@ -40,6 +40,7 @@ pub(super) mod status;
 pub(super) mod tokens;
 pub(super) mod traffic;
 pub(super) mod trust_rules;
+pub(super) mod unused_credentials;
 pub(super) mod usage;
 pub(super) mod users;
 pub(super) mod webhooks;

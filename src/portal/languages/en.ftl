@@ -1272,3 +1272,17 @@ try-inactive = Inactive
 try-asked-by = Asked by { $resource }
 try-no-audience = The application may no longer use any of its resource servers.
 try-no-caller = No resource server can introspect it: it isn’t for one, or the one you entered doesn’t exist.
+unused-credentials = Unused credentials
+unused-text = API keys and client secrets that are active and haven’t been used for 90 days. Revoke or delete those that nothing needs.
+unused-none = No unused credentials
+unused-none-text = Every active API key and client secret was created or used in the last 90 days.
+unused-all = Show all unused credentials
+column-credential = Credential
+status-unused = { $keys ->
+    [one] { $keys } API key
+   *[other] { $keys } API keys
+}, { $secrets ->
+    [one] { $secrets } client secret
+   *[other] { $secrets } client secrets
+}
+

@@ -1275,3 +1275,17 @@ try-inactive = Inactif
 try-asked-by = Demandée par { $resource }
 try-no-audience = L’application n’a plus accès à aucun de ses serveurs de ressources.
 try-no-caller = Aucun serveur de ressources ne peut en demander l’introspection : il n’est destiné à aucun, ou celui que vous avez saisi n’existe pas.
+unused-credentials = Identifiants inutilisés
+unused-text = Clés d’API et secrets client actifs qui n’ont pas servi depuis 90 jours. Révoquez ou supprimez ceux qui ne sont plus nécessaires.
+unused-none = Aucun identifiant inutilisé
+unused-none-text = Chaque clé d’API et chaque secret client actif a été créé ou utilisé au cours des 90 derniers jours.
+unused-all = Afficher tous les identifiants inutilisés
+column-credential = Identifiant
+status-unused = { $keys ->
+    [one] { $keys } clé d’API
+   *[other] { $keys } clés d’API
+}, { $secrets ->
+    [one] { $secrets } secret client
+   *[other] { $secrets } secrets client
+}
+
