@@ -24,6 +24,7 @@ mod client_authentication;
 mod client_ip;
 mod clocks;
 mod command_line;
+mod confirmation;
 mod connections;
 mod credential_use;
 mod database_away;

@@ -127,9 +127,19 @@ pub enum Client {
     /// Re-enable a disabled client
     Enable { client_id: String },
     /// Replace the registration access token of a client that registered itself
-    RenewRegistrationToken { client_id: String },
+    RenewRegistrationToken {
+        client_id: String,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
     /// Revoke the registration access token of a client that registered itself
-    RevokeRegistrationToken { client_id: String },
+    RevokeRegistrationToken {
+        client_id: String,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
     /// Delete a client with its secrets, API keys and tokens
     Delete {
         client_id: String,
@@ -297,7 +307,13 @@ impl Client {
             Client::Enable { client_id } => Ok(shown(
                 &client::enable(&store, operator.may(ClientsWrite)?, &client_id).await?,
             )),
-            Client::RenewRegistrationToken { client_id } => {
+            Client::RenewRegistrationToken {
+                client_id,
+                confirmation,
+            } => {
+                confirmation.ask(&format!(
+                    "This replaces the registration access token of the client {client_id}: the present one is refused at once."
+                ))?;
                 let token = client::renew_registration_token(
                     &store,
                     operator.may(ClientsWrite)?,
@@ -315,10 +331,17 @@ impl Client {
                 let document = json!({"registration_access_token": token.expose(), "registration_client_uri": uri});
                 Ok(Output::new(&document, words))
             }
-            Client::RevokeRegistrationToken { client_id } => Ok(shown(
-                &client::revoke_registration_token(&store, operator.may(ClientsWrite)?, &client_id)
-                    .await?,
-            )),
+            Client::RevokeRegistrationToken {
+                client_id,
+                confirmation,
+            } => {
+                confirmation.ask(&format!(
+                    "This revokes the registration access token of the client {client_id}."
+                ))?;
+                let permit = operator.may(ClientsWrite)?;
+                let view = client::revoke_registration_token(&store, permit, &client_id).await?;
+                Ok(shown(&view))
+            }
             Client::Delete {
                 client_id,
                 confirmation,

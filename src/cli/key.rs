@@ -122,6 +122,9 @@ pub enum Key {
         /// How long the replaced key stays valid
         #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = parse_duration)]
         grace: Duration,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
     },
     /// Delete API keys, all of them or none; they are refused at once
     Delete {
@@ -250,7 +253,13 @@ impl Key {
                 client_id,
                 key_id,
                 grace,
+                confirmation,
             } => {
+                if grace.is_zero() {
+                    confirmation.ask(&format!(
+                        "This replaces the API key {key_id}, which is refused at once."
+                    ))?;
+                }
                 let (key, view) =
                     api_key::rotate(&store, operator.may(KeysWrite)?, &client_id, &key_id, grace)
                         .await?;

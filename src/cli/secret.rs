@@ -67,6 +67,9 @@ pub enum Secret {
         /// How long the replaced secrets stay valid
         #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = parse_duration)]
         grace: Duration,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
     },
     /// Delete a secret; it is refused at once
     Delete {
@@ -108,7 +111,16 @@ impl Secret {
                 let words = format!("Updated the secret {}", view.id);
                 Ok(Output::new(&json!(view), words))
             }
-            Secret::Rotate { client_id, grace } => {
+            Secret::Rotate {
+                client_id,
+                grace,
+                confirmation,
+            } => {
+                if grace.is_zero() {
+                    confirmation.ask(&format!(
+                        "This replaces the secrets of the client {client_id}, which are refused at once."
+                    ))?;
+                }
                 let (secret, view) =
                     secret::rotate(&store, operator.may(KeysWrite)?, &client_id, grace).await?;
                 Ok(created(&secret, &view))

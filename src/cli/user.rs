@@ -60,7 +60,12 @@ pub enum User {
         time_zone: Option<TimeZone>,
     },
     /// Reset two-step verification of a user who lost their device and recovery codes
-    ResetSecondFactor { email: String },
+    ResetSecondFactor {
+        email: String,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
     /// Set the password of a user, read from standard input
     SetPassword { email: String },
     /// Delete a user
@@ -188,7 +193,13 @@ impl User {
                     ),
                 ))
             }
-            User::ResetSecondFactor { email } => {
+            User::ResetSecondFactor {
+                email,
+                confirmation,
+            } => {
+                confirmation.ask(&format!(
+                    "This removes the second factor and the recovery codes of {email}."
+                ))?;
                 user::reset_second_factor(&store, operator.may(UsersWrite)?, &email).await?;
                 Ok(Output::done(format!(
                     "Reset two-step verification of {email}"
