@@ -14,6 +14,7 @@ mod support;
 mod accessibility;
 mod accounts;
 mod algorithms;
+mod announcements;
 mod api_keys;
 mod architecture;
 mod audit;

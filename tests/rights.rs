@@ -347,6 +347,36 @@ const OPERATIONS: &[(&str, Needs, &str)] = &[
         "",
     ),
     ("GET /api/v1/audit/export", Right("keyward:audit:read"), ""),
+    (
+        "GET /api/v1/unused-credentials",
+        Right("keyward:keys:read"),
+        "",
+    ),
+    (
+        "GET /api/v1/announcements",
+        Operator("keyward:announcements:read"),
+        "",
+    ),
+    (
+        "POST /api/v1/announcements",
+        Operator("keyward:announcements:write"),
+        r#"{"text_en": "", "text_fr": "", "ends_at": "2000-01-01"}"#,
+    ),
+    (
+        "GET /api/v1/announcements/{id}",
+        Operator("keyward:announcements:read"),
+        "",
+    ),
+    (
+        "PATCH /api/v1/announcements/{id}",
+        Operator("keyward:announcements:write"),
+        "{}",
+    ),
+    (
+        "DELETE /api/v1/announcements/{id}",
+        Operator("keyward:announcements:write"),
+        "",
+    ),
     ("GET /api/v1/status", Operator("keyward:status:read"), ""),
     ("GET /api/v1/audit", Right("keyward:audit:read"), ""),
     (
@@ -435,6 +465,8 @@ const OPERATOR: &[&str] = &[
     "keyward:status:read",
     "keyward:webhooks:read",
     "keyward:webhooks:write",
+    "keyward:announcements:read",
+    "keyward:announcements:write",
     "keyward:operator",
 ];
 
@@ -972,6 +1004,23 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
         "get post",
         Some("keyward:signing-keys:write"),
     ),
+    ("/announcements", "get", Some("keyward:announcements:read")),
+    (
+        "/announcements",
+        "post",
+        Some("keyward:announcements:write"),
+    ),
+    (
+        "/announcements/{id}/edit",
+        "get post",
+        Some("keyward:announcements:write"),
+    ),
+    (
+        "/announcements/{id}/delete",
+        "get post",
+        Some("keyward:announcements:write"),
+    ),
+    ("/announcements/{id}/dismiss", "post", None),
     ("/status", "get", Some("keyward:status:read")),
     ("/audit/export", "get", Some("keyward:audit:read")),
     ("/audit", "get", Some("keyward:audit:read")),

@@ -29,6 +29,7 @@ use crate::store::{IfMissing, Store};
 use crate::telemetry::{Role, Telemetry};
 
 mod account;
+mod announcement;
 mod audit;
 mod backup;
 mod check;
@@ -132,6 +133,9 @@ enum Command {
     /// Manage webhooks: https URLs to which events are sent
     #[command(subcommand)]
     Webhook(webhook::Webhook),
+    /// Manage announcements: notices that the portal shows to its users
+    #[command(subcommand)]
+    Announcement(announcement::Announcement),
     /// Read the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -399,6 +403,7 @@ fn execute(command: Command, context: Context) -> Result<Output, Error> {
             Command::SigningKey(command) => command.run(context).await,
             Command::SealingKey(command) => command.run(context).await,
             Command::Webhook(command) => command.run(context).await,
+            Command::Announcement(command) => command.run(context).await,
             Command::Audit(command) => command.run(context).await,
             Command::Backup(command) => command.run(&context),
             Command::Restore(command) => command.run(&context),

@@ -142,6 +142,13 @@ refusals! {
     client_ip_invalid() = InvalidRequest, "This is not an IP address";
 
     // API keys.
+    announcement_length(limit: usize) = InvalidRequest, "The text has 1 to {limit} characters";
+    announcement_characters() = InvalidRequest, "The text is one line of plain text, without spaces at its ends and without control or direction characters";
+    announcement_time() = InvalidRequest, "A date such as 2026-11-21, or a time such as 2026-11-21T20:18:40Z, is needed";
+    announcement_period() = InvalidRequest, "An announcement ends after it begins, and in the future";
+    announcement_too_far(days: u64) = InvalidRequest, "An announcement begins within {days} days";
+    announcement_too_long(days: u64) = InvalidRequest, "An announcement is shown for up to {days} days";
+    announcement_limit(limit: i64) = Conflict, "There can be at most {limit} announcements that have not ended; delete one first";
     api_key_unknown() = NotFound, "The API key does not exist";
     api_key_name_taken() = Conflict, "The client already has an API key with this name";
     api_key_limit(limit: usize) = Conflict, "Maximum number of API keys reached: a client can have at most {limit}; delete one first";

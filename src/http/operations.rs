@@ -2,7 +2,7 @@
 //! so what is not listed here can be neither called nor read about.
 
 use super::management::{
-    Changed, Created, Page, Paging, Rotation, accounts, audit, clients, keys,
+    Changed, Created, Page, Paging, Rotation, accounts, announcements, audit, clients, keys,
     registration_tokens, resources, secrets, signing_keys, status, tokens, traffic, trust_rules,
     unused_credentials, usage, users, webhooks,
 };
@@ -10,6 +10,7 @@ use super::oauth::SIGNED_INTROSPECTION;
 use super::operation::Operation as Op;
 use super::{api_keys, documents, health, metrics, oauth, schemas, verify, well_known};
 use crate::manage::account::{Account, AccountDetails};
+use crate::manage::announcement::Announcement;
 use crate::manage::api_key::ApiKeyView;
 use crate::manage::client::ClientView;
 use crate::manage::registration_token::RegistrationTokenView;
@@ -318,6 +319,50 @@ fn management_of_accounts_and_users() -> Vec<Op> {
         )
         .returns::<Status>(200, "Nodes, database, signing keys, background jobs, and problems")
         .requires(Right::StatusRead),
+        Op::get(
+            "/api/v1/announcements",
+            "listAnnouncements",
+            "List announcements",
+            announcements::list,
+        )
+        .query::<Paging>()
+        .returns::<Page<Announcement>>(200, "The announcements, those that end first at the top")
+        .requires(Right::AnnouncementsRead),
+        Op::post(
+            "/api/v1/announcements",
+            "createAnnouncement",
+            "Create an announcement, which the portal shows to its users",
+            announcements::create,
+        )
+        .json::<announcements::CreateAnnouncement>()
+        .creates::<Created<Announcement>>()
+        .requires(Right::AnnouncementsWrite),
+        Op::get(
+            "/api/v1/announcements/{id}",
+            "showAnnouncement",
+            "Show an announcement",
+            announcements::show,
+        )
+        .returns::<Announcement>(200, "The announcement")
+        .requires(Right::AnnouncementsRead),
+        Op::patch(
+            "/api/v1/announcements/{id}",
+            "updateAnnouncement",
+            "Update an announcement",
+            announcements::update,
+        )
+        .json::<announcements::UpdateAnnouncement>()
+        .returns::<Announcement>(200, "The changed announcement")
+        .requires(Right::AnnouncementsWrite)
+        .errors(&[409]),
+        Op::delete(
+            "/api/v1/announcements/{id}",
+            "deleteAnnouncement",
+            "Delete an announcement",
+            announcements::delete,
+        )
+        .returns_empty(204, "Deleted")
+        .requires(Right::AnnouncementsWrite),
         Op::get(
             "/api/v1/audit",
             "listAudit",

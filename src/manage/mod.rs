@@ -13,6 +13,7 @@ use crate::error::{Code, Error};
 
 pub mod account;
 pub mod actor;
+pub mod announcement;
 pub mod api_key;
 pub mod audit;
 pub mod client;

@@ -21,6 +21,7 @@ use actix_web::{
 mod account;
 mod account_field;
 mod accounts;
+mod announcements;
 mod api_key_bulk;
 mod api_key_edit;
 mod api_keys;
@@ -401,6 +402,25 @@ fn pages(config: &mut web::ServiceConfig) {
                 get(signing_keys::confirm_retire),
                 post(signing_keys::retire),
             ],
+        ))
+        .service(at(
+            "/announcements",
+            [get(announcements::list), post(announcements::create)],
+        ))
+        .service(at(
+            "/announcements/{id}/edit",
+            [get(announcements::edit_form), post(announcements::edit)],
+        ))
+        .service(at(
+            "/announcements/{id}/delete",
+            [
+                get(announcements::confirm_delete),
+                post(announcements::delete),
+            ],
+        ))
+        .service(at(
+            "/announcements/{id}/dismiss",
+            [post(announcements::dismiss)],
         ))
         .service(at("/status", [get(status::show)]))
         .service(at("/audit", [get(audit::list)]))

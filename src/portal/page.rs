@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use maud::{DOCTYPE, Markup, html};
 
+use super::announcements;
 use super::assets;
 use super::components::hidden;
 use super::form::CSRF_TOKEN;
@@ -14,8 +15,9 @@ use super::session_extractor::{CurrentUser, PageContext};
 use crate::error::Error;
 use crate::http::error::LogError;
 use crate::manage::actor::{
-    AccountsRead, AccountsWrite, AuditRead, ClientsRead, KeysRead, RegistrationRead,
-    ResourcesWrite, SigningKeysRead, StatusRead, TokensRead, UsersRead, WebhooksRead,
+    AccountsRead, AccountsWrite, AnnouncementsRead, AuditRead, ClientsRead, KeysRead,
+    RegistrationRead, ResourcesWrite, SigningKeysRead, StatusRead, TokensRead, UsersRead,
+    WebhooksRead,
 };
 
 /// An item of the menu.
@@ -32,6 +34,7 @@ pub enum NavItem {
     Webhooks,
     SigningKeys,
     Audit,
+    Announcements,
     Status,
     Profile,
 }
@@ -63,6 +66,7 @@ const MENU: [(&str, &[NavItem]); 4] = [
         &[
             NavItem::ResourceServers,
             NavItem::SigningKeys,
+            NavItem::Announcements,
             NavItem::Status,
         ],
     ),
@@ -83,6 +87,7 @@ impl NavItem {
             NavItem::Webhooks => "/webhooks",
             NavItem::SigningKeys => "/signing-keys",
             NavItem::Audit => "/audit",
+            NavItem::Announcements => "/announcements",
             NavItem::Status => "/status",
             NavItem::Profile => "/profile",
         }
@@ -102,6 +107,7 @@ impl NavItem {
             NavItem::Webhooks => "menu-webhooks",
             NavItem::SigningKeys => "menu-signing-keys",
             NavItem::Audit => "menu-audit",
+            NavItem::Announcements => "menu-announcements",
             NavItem::Status => "menu-status",
             NavItem::Profile => "menu-profile",
         }
@@ -126,6 +132,7 @@ impl NavItem {
             NavItem::Webhooks => user.can(WebhooksRead),
             NavItem::SigningKeys => user.can(SigningKeysRead),
             NavItem::Audit => user.can(AuditRead),
+            NavItem::Announcements => user.can(AnnouncementsRead),
             NavItem::Status => user.can(StatusRead),
             NavItem::Profile => true,
         }
@@ -183,7 +190,7 @@ pub fn user_page(
     let content = html! {
         div.columns {
             nav.menu aria-label=(user.t("menu")) { (menu) }
-            main #main tabindex="-1" { (body(user, &header, content)) }
+            main #main tabindex="-1" { (announcements::banners(user)) (body(user, &header, content)) }
         }
     };
     let page = document(user, &header, Some(&menu), content);

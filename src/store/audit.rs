@@ -36,6 +36,14 @@ pub enum Action {
     AccountReopen,
     #[strum(serialize = "account.update")]
     AccountUpdate,
+    #[strum(serialize = "announcement.create")]
+    AnnouncementCreate,
+    #[strum(serialize = "announcement.delete")]
+    AnnouncementDelete,
+    #[strum(serialize = "announcement.dismiss")]
+    AnnouncementDismiss,
+    #[strum(serialize = "announcement.update")]
+    AnnouncementUpdate,
     #[strum(serialize = "api_key.create")]
     ApiKeyCreate,
     #[strum(serialize = "api_key.delete")]
@@ -185,6 +193,7 @@ impl Action {
         matches!(
             self,
             Action::AccountCreate
+                | Action::AnnouncementCreate
                 | Action::ApiKeyCreate
                 | Action::ApiKeyRotate
                 | Action::ClientCreate

@@ -37,6 +37,9 @@ const TABLES: &[(&str, Treatment)] = &[
     ("registration_tokens", Treatment::Replace),
     ("trust_rules", Treatment::Replace),
     ("users", Treatment::Replace),
+    ("announcements", Treatment::Replace),
+    // A notice that was dismissed is not shown again.
+    ("dismissed_announcements", Treatment::Merge),
     ("audit", Treatment::Merge),
     ("tokens", Treatment::Merge),
     ("revocations", Treatment::Merge),

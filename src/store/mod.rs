@@ -24,6 +24,7 @@ use crate::error::{Error, refusal};
 use crate::metrics::PoolState;
 
 pub mod account;
+pub mod announcement;
 pub mod api_key;
 pub mod audit;
 pub mod backup;

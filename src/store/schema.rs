@@ -370,6 +370,27 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    announcements (id) {
+        id -> Text,
+        severity -> Text,
+        text_en -> Text,
+        text_fr -> Text,
+        account_id -> Nullable<Text>,
+        starts_at -> BigInt,
+        ends_at -> BigInt,
+        created_at -> BigInt,
+        created_by -> Text,
+    }
+}
+
+diesel::table! {
+    dismissed_announcements (announcement_id, user_id) {
+        announcement_id -> Text,
+        user_id -> Text,
+    }
+}
+
 diesel::joinable!(clients -> accounts (account_id));
 diesel::allow_tables_to_appear_in_same_query!(
     accounts,

@@ -29,6 +29,7 @@ use crate::oauth::token::presented::{self, ActiveAccessToken, Presentation};
 use crate::secret::Disclosed;
 
 pub(super) mod accounts;
+pub(super) mod announcements;
 pub(super) mod audit;
 pub(super) mod clients;
 pub(super) mod keys;

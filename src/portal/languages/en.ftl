@@ -1285,4 +1285,43 @@ status-unused = { $keys ->
     [one] { $secrets } client secret
    *[other] { $secrets } client secrets
 }
-
+menu-announcements = Announcements
+announcements-text = Tell the users of the portal what they should know, such as a maintenance window. They see an announcement at the top of each page until it ends or they dismiss it.
+announcements-none = No announcements
+announcements-none-text = Announcements you create appear here.
+announcement-new = New announcement
+announcement-create = Create announcement
+announcement-edit = Edit announcement
+announcement-edit-text = If you change the text or the severity, the announcement is shown again to users who dismissed it.
+announcement-delete = Delete announcement
+announcement-delete-text = Users no longer see it. You can’t undo this.
+announcement-ended = Ended
+announcement-planned = Planned
+announcement-shown = Shown
+severity-info = Information
+severity-warning = Warning
+severity-critical = Important
+dismiss = Dismiss
+field-severity = Severity
+field-text-en = Text in English
+field-text-fr = Text in French
+field-starts-at = From
+field-ends-at = Until
+help-announcement-text = One line of plain text, up to 500 characters.
+help-announcement-time = A date such as 2026-11-21, or a time such as 2026-11-21T20:00:00Z. Dates are in UTC. If you leave it empty, the announcement is shown from now on.
+column-text = Text
+column-from = From
+column-until = Until
+done-announcement-created = Announcement created.
+done-announcement-deleted = Announcement deleted.
+action-announcement-create = Announcement created
+action-announcement-delete = Announcement deleted
+action-announcement-dismiss = Announcement dismissed
+action-announcement-update = Announcement updated
+refusal-announcement-length = Enter 1 to { $limit } characters.
+refusal-announcement-characters = Enter one line of plain text.
+refusal-announcement-time = Enter a date such as 2026-11-21 or a time such as 2026-11-21T20:00:00Z.
+refusal-announcement-period = The announcement must end after it begins, and in the future.
+refusal-announcement-too-far = The announcement must begin within { $days } days.
+refusal-announcement-too-long = The announcement can be shown for up to { $days } days.
+refusal-announcement-limit = There are already { $limit } announcements that haven’t ended. Delete one first.

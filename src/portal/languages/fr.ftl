@@ -1288,4 +1288,43 @@ status-unused = { $keys ->
     [one] { $secrets } secret client
    *[other] { $secrets } secrets client
 }
-
+menu-announcements = Annonces
+announcements-text = Informez les utilisateurs du portail, par exemple d’une maintenance. Ils voient une annonce en haut de chaque page jusqu’à sa fin ou jusqu’à ce qu’ils la masquent.
+announcements-none = Aucune annonce
+announcements-none-text = Les annonces que vous créez apparaissent ici.
+announcement-new = Nouvelle annonce
+announcement-create = Créer l’annonce
+announcement-edit = Modifier l’annonce
+announcement-edit-text = Si vous modifiez le texte ou la gravité, l’annonce s’affiche de nouveau pour les utilisateurs qui l’ont masquée.
+announcement-delete = Supprimer l’annonce
+announcement-delete-text = Les utilisateurs ne la voient plus. Cette action est irréversible.
+announcement-ended = Terminée
+announcement-planned = Planifiée
+announcement-shown = Affichée
+severity-info = Information
+severity-warning = Avertissement
+severity-critical = Important
+dismiss = Masquer
+field-severity = Gravité
+field-text-en = Texte en anglais
+field-text-fr = Texte en français
+field-starts-at = Début
+field-ends-at = Fin
+help-announcement-text = Une ligne de texte brut, de 500 caractères au maximum.
+help-announcement-time = Une date telle que 2026-11-21, ou une heure telle que 2026-11-21T20:00:00Z. Les dates sont en UTC. Si le champ est vide, l’annonce s’affiche dès maintenant.
+column-text = Texte
+column-from = Début
+column-until = Fin
+done-announcement-created = Annonce créée.
+done-announcement-deleted = Annonce supprimée.
+action-announcement-create = Annonce créée
+action-announcement-delete = Annonce supprimée
+action-announcement-dismiss = Annonce masquée
+action-announcement-update = Annonce modifiée
+refusal-announcement-length = Saisissez de 1 à { $limit } caractères.
+refusal-announcement-characters = Saisissez une seule ligne de texte brut.
+refusal-announcement-time = Saisissez une date telle que 2026-11-21 ou une heure telle que 2026-11-21T20:00:00Z.
+refusal-announcement-period = L’annonce doit se terminer après son début, et dans le futur.
+refusal-announcement-too-far = L’annonce doit commencer dans les { $days } jours.
+refusal-announcement-too-long = L’annonce peut s’afficher pendant { $days } jours au maximum.
+refusal-announcement-limit = Il y a déjà { $limit } annonces non terminées. Supprimez-en une d’abord.
