@@ -14,6 +14,7 @@
 //! | `signing_key_rotation` | 1 s | the leader |
 //! | `webhooks` | 1 s | the leader |
 //! | `search_keys` | 5 s | the leader |
+//! | `account_deletion` | 5 s | the leader |
 //! | `expiry_warnings` | 5 min | the leader |
 //!
 //! A leader saves the other nodes the work. No job relies on it: two nodes that purge or rotate at
@@ -34,6 +35,7 @@ use crate::oauth::AuthorizationServer;
 use crate::span::Scope;
 use crate::store::DatabaseUrl;
 
+mod account_deletion;
 mod clocks;
 pub mod cluster_settings;
 mod election;
@@ -153,6 +155,13 @@ pub fn start(
             RunOn::Leader,
             server,
             search_keys::run,
+        ),
+        Job::new(
+            "account_deletion",
+            Duration::from_secs(5),
+            RunOn::Leader,
+            server,
+            account_deletion::run,
         ),
         Job::new(
             "expiry_warnings",

@@ -37,6 +37,7 @@ const COMMANDS: &[(&str, Asks)] = &[
     ("account list", Never),
     ("account show", Never),
     ("account close", Always(&["Default"])),
+    ("account delete", Always(&["Default", "--name", "Default"])),
     ("account reopen", Never),
     ("account update", Never),
     ("user create", Never),

@@ -62,6 +62,11 @@ const OPERATIONS: &[(&str, Needs, &str)] = &[
         "",
     ),
     (
+        "POST /api/v1/accounts/{id}/delete",
+        Operator("keyward:accounts:write"),
+        r#"{"name": "nothing"}"#,
+    ),
+    (
         "POST /api/v1/accounts/{id}/reopen",
         Operator("keyward:accounts:write"),
         "",
@@ -874,6 +879,11 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
     ),
     (
         "/accounts/{id}/close",
+        "get post",
+        Some("keyward:accounts:write"),
+    ),
+    (
+        "/accounts/{id}/delete",
         "get post",
         Some("keyward:accounts:write"),
     ),

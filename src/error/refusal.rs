@@ -142,6 +142,9 @@ refusals! {
     client_ip_invalid() = InvalidRequest, "This is not an IP address";
 
     // API keys.
+    account_not_closed() = Conflict, "Only a closed account can be deleted; close it first";
+    account_name_differs() = InvalidRequest, "The name is not that of the account, which confirms its deletion";
+    account_being_deleted() = Conflict, "The account is being deleted, and cannot be opened again";
     announcement_length(limit: usize) = InvalidRequest, "The text has 1 to {limit} characters";
     announcement_characters() = InvalidRequest, "The text is one line of plain text, without spaces at its ends and without control or direction characters";
     announcement_time() = InvalidRequest, "A date such as 2026-11-21, or a time such as 2026-11-21T20:18:40Z, is needed";

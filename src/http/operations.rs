@@ -242,7 +242,18 @@ fn management_of_accounts_and_users() -> Vec<Op> {
             accounts::reopen,
         )
         .returns::<Account>(200, "The opened account")
-        .requires(Right::AccountsWrite),
+        .requires(Right::AccountsWrite)
+        .errors(&[409]),
+        Op::post(
+            "/api/v1/accounts/{id}/delete",
+            "deleteAccount",
+            "Begin to delete a closed account with everything in it; the audit stays",
+            accounts::delete,
+        )
+        .json::<accounts::DeleteAccount>()
+        .returns::<Account>(202, "The account, which is being deleted in the background")
+        .requires(Right::AccountsWrite)
+        .errors(&[409]),
         Op::get("/api/v1/users", "listUsers", "List users", users::list)
             .query::<Paging>()
             .returns::<Page<UserView>>(200, "Users, sorted by e-mail address")

@@ -12,6 +12,7 @@ use crate::error::refusal::{self, not_found};
 use crate::error::{Code, Error};
 
 pub mod account;
+pub mod account_deletion;
 pub mod actor;
 pub mod announcement;
 pub mod api_key;

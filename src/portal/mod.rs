@@ -325,6 +325,10 @@ fn pages(config: &mut web::ServiceConfig) {
             "/accounts/{id}/close",
             [get(accounts::confirm_close), post(accounts::close)],
         ))
+        .service(at(
+            "/accounts/{id}/delete",
+            [get(accounts::confirm_delete), post(accounts::delete)],
+        ))
         .service(at("/accounts/{id}/reopen", [post(accounts::reopen)]))
         .service(at(
             "/accounts/{id}/second-factor",

@@ -32,6 +32,10 @@ pub enum Action {
     AccountClose,
     #[strum(serialize = "account.create")]
     AccountCreate,
+    #[strum(serialize = "account.delete")]
+    AccountDelete,
+    #[strum(serialize = "account.deleted")]
+    AccountDeleted,
     #[strum(serialize = "account.reopen")]
     AccountReopen,
     #[strum(serialize = "account.update")]

@@ -10,6 +10,7 @@ diesel::table! {
         kind -> Text,
         search_key -> Text,
         closed_at -> Nullable<BigInt>,
+        deleting_at -> Nullable<BigInt>,
     }
 }
 

@@ -470,6 +470,30 @@ async function beginning(language) {
   await button(guest, '/people/second-factor')
   await look(guest, language, 'enrolment that is required')
   await leave(guest)
+  await ending(language, name)
+}
+
+/** An account is closed and deleted. */
+async function ending(language, name) {
+  const page = await someone(language, operator)
+  const edit = async () => {
+    await to(page, '/accounts')
+    await leads(page, () => page.locator(`tr:has-text("${name}") a[href$="/edit"]`).click())
+  }
+  await edit()
+  await leads(page, () => page.locator('a[href$="/close"]').click())
+  await button(page, '/close')
+  await edit()
+  await look(page, language, 'account, closed')
+  await leads(page, () => page.locator('main a[href$="/delete"]').click())
+  await look(page, language, 'delete account')
+  await fill(page, { name: 'another' })
+  await button(page, '/delete')
+  await look(page, language, 'delete account, wrong')
+  await fill(page, { name })
+  await button(page, '/delete')
+  await look(page, language, 'accounts, one is being deleted')
+  await leave(page)
 }
 
 async function preparing() {
