@@ -15,6 +15,7 @@
 //! | `webhooks` | 1 s | the leader |
 //! | `mail` | 1 s | the leader |
 //! | `search_keys` | 5 s | the leader |
+//! | `account_deletion` | 5 s | the leader |
 //! | `expiry_warnings` | 5 min | the leader |
 //! | `traffic_sums` | 60 s | the leader |
 //!
@@ -37,6 +38,7 @@ use crate::oauth::AuthorizationServer;
 use crate::span::Scope;
 use crate::store::DatabaseUrl;
 
+mod account_deletion;
 mod backoff;
 mod clocks;
 pub mod cluster_settings;
@@ -167,6 +169,13 @@ pub fn start(
             RunOn::Leader,
             server,
             search_keys::run,
+        ),
+        Job::new(
+            "account_deletion",
+            Duration::from_secs(5),
+            RunOn::Leader,
+            server,
+            account_deletion::run,
         ),
         Job::new(
             "expiry_warnings",

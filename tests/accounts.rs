@@ -170,6 +170,90 @@ on_both! {
         }
     }
 
+    fn a_closed_account_is_deleted_with_everything_but_its_audit(world: World) {
+        let client = acme(&world);
+        let kept = world.client_with(&["--account", "First", "--scope", "read"]);
+        let id = world.cli(&["account", "show", "Acme"])["id"].as_str().unwrap().to_owned();
+        // More than one batch.
+        for number in 0..25 {
+            world.cli(&["client", "create", "--name", &format!("Client {number}"), "--account", "Acme"]);
+        }
+        world.cli(&["registration-token", "create", "--account", "Acme"]);
+        world.cli(&["announcement", "create", "--account", "Acme", "--text-en", "x", "--text-fr", "x", "--until", "2027-01-31"]);
+        person(&world, "vic@acme.example", "viewer", Some("Acme"));
+        let node = world.start();
+        world.cli(&["webhook", "create", "https://hooks.acme.example/", "--account", "Acme", "--event", "*"]);
+        let token = node.token(&client);
+        let delete = |name: &'static str| ["account", "delete", "Acme", "--name", name];
+        assert!(world.refused(&delete("Acme")).contains("close it first"));
+        world.cli(&["account", "close", "Acme"]);
+        node.stop();
+
+        assert!(world.refused(&delete("acme")).contains("not that of the account"));
+        assert!(world.refused(&["account", "delete", "None", "--name", "None"]).contains("None"));
+        assert_eq!(world.run(&["account", "delete", "Acme"]).status.code(), Some(2));
+        let deleting = world.cli(&delete("Acme"));
+        assert!(deleting["deleting_at"].is_string(), "{deleting}");
+        assert_eq!(world.cli(&delete("Acme")), deleting, "a second time");
+        assert!(world.refused(&["account", "reopen", "Acme"]).contains("being deleted"));
+        assert!(String::from_utf8(world.run(&["account", "list"]).stdout).unwrap().contains("being deleted since"));
+
+        // A node that dies in between leaves the rest to the next one.
+        let first = world.start();
+        eventually("the first batch", || (world.count(&format!("SELECT count(*) FROM clients WHERE account_id = '{id}'")) < 26).then_some(()));
+        first.signal("KILL");
+        first.stop_or_gone();
+        let node = world.start();
+        eventually("the end", || (world.count(&format!("SELECT count(*) FROM accounts WHERE id = '{id}'")) == 0).then_some(()));
+        for table in ["clients", "users", "webhooks", "registration_tokens", "announcements"] {
+            assert_eq!(world.count(&format!("SELECT count(*) FROM {table} WHERE account_id = '{id}'")), 0, "{table}");
+        }
+        for table in ["client_secrets", "api_keys", "trust_rules"] {
+            assert_eq!(world.count(&format!("SELECT count(*) FROM {table} WHERE client_id = '{}'", client.id)), 0, "{table}");
+        }
+        let entries = |action: &str| world.count(&format!("SELECT count(*) FROM audit WHERE account_id = '{id}' AND action = '{action}'"));
+        for (action, count) in [("client.create", 26), ("client.delete", 26), ("user.delete", 2), ("webhook.delete", 1), ("account.delete", 1), ("account.deleted", 1)] {
+            assert_eq!(entries(action), count, "{action}");
+        }
+        let last = world.cli(&["audit", "list", "--target", &id]);
+        assert_eq!((&last[0]["action"], &last[0]["details"]["name"]), (&json!("account.deleted"), &json!("Acme")));
+        assert_eq!((verify(&node, &token), verify(&node, &client.api_key)), (401, 401));
+        assert_eq!(node.token_reply(&kept, &[]).status, 200, "another account");
+        assert!(world.refused(&["account", "show", "Acme"]).contains("Acme"));
+        world.cli(&["account", "create", "--name", "Acme"]);
+    }
+
+    fn operators_delete_accounts_by_the_api_and_the_portal(world: World) {
+        acme(&world);
+        world.cli(&["account", "create", "--name", "Globex"]);
+        person(&world, "op@keyward.example", "operator", None);
+        let node = world.start();
+        let manager = world.manager(&node, &[], "keyward:accounts:read keyward:accounts:write keyward:operator");
+        let token = node.token(&manager);
+        let id = world.cli(&["account", "show", "Globex"])["id"].as_str().unwrap().to_owned();
+        let post = |path: &str, body: Value| node.json("POST", &format!("/api/v1/accounts/{path}"), Some(&token), &body);
+        assert_eq!(post(&format!("{id}/delete"), json!({"name": "Globex"})).status, 409, "open");
+        assert_eq!(post(&format!("{id}/close"), Value::Null).status, 200);
+        let wrong = post(&format!("{id}/delete"), json!({"name": "Acme"}));
+        assert_eq!((wrong.status, &wrong.json()["field"]), (400, &json!("name")));
+        assert_eq!((post(&format!("{id}/delete"), json!({})).status, post("none/delete", json!({"name": "none"})).status), (400, 404));
+        let deleting = post(&format!("{id}/delete"), json!({"name": "Globex"}));
+        assert!(deleting.status == 202 && deleting.json()["deleting_at"].is_string(), "{}", deleting.body);
+        eventually("the end", || (post(&format!("{id}/reopen"), Value::Null).status == 404).then_some(()));
+
+        let id = world.cli(&["account", "show", "Acme"])["id"].as_str().unwrap().to_owned();
+        let op = Browser::of(&node, "op@keyward.example");
+        let (edit, path) = (format!("/portal/accounts/{id}/edit"), format!("/portal/accounts/{id}/delete"));
+        assert!(!op.get(&edit).body.contains(&path), "an open account");
+        world.cli(&["account", "close", "Acme"]);
+        assert!(op.get(&edit).body.contains(&path));
+        let refused = op.fill(&path, &path, &[("name", "Globex")]);
+        assert!(refused.status == 400 && refused.body.contains("name-error"), "{}", refused.body);
+        assert_eq!(op.fill(&path, &path, &[("name", "Acme")]).leads_to(), "/portal/accounts?done=account-deleting");
+        eventually("the end", || (op.get(&edit).status == 404).then_some(()));
+        assert!(op.get("/portal/audit").body.contains("Account deleted"));
+    }
+
     fn administrators_rename_their_account(world: World) {
         acme(&world);
         world.cli(&["account", "create", "--name", "Globex"]);
@@ -226,5 +310,30 @@ fn a_restore_does_not_open_a_closed_account() {
     world.cli(&["restore", "closed.db"]);
     eventually("the refusal", || {
         (node.token_reply(&client, &[]).status == 401).then_some(())
+    });
+}
+
+#[test]
+fn a_restore_brings_a_deleted_account_back_closed() {
+    let world = World::new(Backend::Sqlite);
+    let client = acme(&world);
+    let node = world.start();
+    node.token(&client);
+    world.cli(&["backup", "before.db"]);
+    world.cli(&["account", "close", "Acme"]);
+    world.cli(&["account", "delete", "Acme", "--name", "Acme"]);
+    eventually("the deletion", || {
+        (!world.run(&["account", "show", "Acme"]).status.success()).then_some(())
+    });
+    world.cli(&["restore", "before.db"]);
+    let restored = world.cli(&["account", "show", "Acme"]);
+    assert!(
+        restored["closed_at"].is_string() && restored["deleting_at"].is_null(),
+        "{restored}"
+    );
+    assert_eq!(node.token_reply(&client, &[]).status, 401);
+    world.cli(&["account", "reopen", "Acme"]);
+    eventually("a token", || {
+        (node.token_reply(&client, &[]).status == 200).then_some(())
     });
 }

@@ -401,7 +401,7 @@ on_both! {
         let expected = json!({
             "id": id, "client_id": client.id, "name": "Orders", "shown": &key[..25], "scope": "read", "manage_keys": false,
             "allowed_ips": ["203.0.113.0/24", "2001:db8::1/128"], "created_by": made["created_by"],
-            "created_at": made["created_at"], "last_used_at": null, "expires_at": made["expires_at"], "unused": false,
+            "created_at": made["created_at"], "last_used_at": null, "expires_at": made["expires_at"], "resources": null, "unused": false,
         });
         let listed = world.cli(&["key", "list", &client.id]);
         assert_eq!(listed[1], expected);
@@ -591,6 +591,57 @@ on_both! {
         within(SECOND, "the client's new scope", || (scope(&client.api_key) == "a b").then_some(()));
         assert_eq!(scope(&narrow), json!("a"), "never more than the client");
         assert_eq!(exchange(&node, &narrow, &[]).json()["scope"], json!("a"));
+    }
+
+    fn a_key_is_limited_to_a_part_of_its_clients_resource_servers(world: World) {
+        let (api, two) = (world.resource(API), world.resource("urn:two"));
+        let client = world.client_with(&["--scope", "a", "--resource", API, "--resource", "urn:two"]);
+        let node = world.start();
+        let made = make(&world, &client, &["--name", "One API", "--resource", API, "--manage-keys"]);
+        let (id, key) = (text(&made, "id"), text(&made, "api_key").to_owned());
+        assert_eq!(made["resources"], json!([API]));
+        let passes = |audience: &str| node.get_with(&format!("/verify?audience={audience}"), &[("authorization", &format!("Bearer {key}"))]).status;
+        assert_eq!((passes(API), passes("urn:two"), verify(&node, &key, &[])), (200, 401, 200));
+        assert_eq!(node.introspect(&api, &key)["aud"], json!(API));
+        assert_eq!(node.introspect(&two, &key), json!({"active": false}), "not for this resource server");
+        assert_eq!(node.introspect(&two, &client.api_key)["aud"], json!([API, "urn:two"]));
+        assert_eq!(jwt::claims(&exchanged(&node, &key))["aud"], json!(API), "no more than the key");
+        let refused_target = exchange(&node, &key, &[("resource", "urn:two")]);
+        assert_eq!((refused_target.status, text(&refused_target.json(), "error")), (400, "invalid_target"));
+
+        // What a key creates or is replaced by reaches no more than it does.
+        assert_eq!(create(&node, &key, "Child").status, 201);
+        let replaced = world.cli(&["key", "rotate", &client.id, id, "--grace", "0s"]);
+        let (id, key) = (text(&replaced, "id"), text(&replaced, "api_key").to_owned());
+        let keys = world.cli(&["key", "list", &client.id]);
+        let of = |name: &str| keys.as_array().unwrap().iter().find(|row| row["name"] == name).unwrap()["resources"].clone();
+        assert_eq!((of("Child"), of("One API"), of("Default")), (json!([API]), json!([API]), Value::Null));
+
+        // What the client loses, the key loses too: it is never for the issuer, nor for all that is left.
+        let update = |flags: &[&str]| world.cli(&[&["key", "update", &client.id, id], flags].concat());
+        world.cli(&["client", "update", &client.id, "--resource", "urn:two"]);
+        within(SECOND, "the client's resource servers", || (!node.active(&api, &key)).then_some(()));
+        assert_eq!((verify(&node, &key, &[]), node.active(&two, &key)), (401, false));
+        let exchange_refused = exchange(&node, &key, &[]);
+        assert_eq!((exchange_refused.status, text(&exchange_refused.json(), "error")), (400, "invalid_target"));
+        world.cli(&["resource", "delete", API, "--yes"]);
+        assert_eq!((verify(&node, &key, &[]), node.active(&two, &key)), (401, false));
+        world.cli(&["client", "update", &client.id, "--resource", ""]);
+        within(SECOND, "a client without resource servers", || verify(&node, &client.api_key, &[]).eq(&200).then_some(()));
+        assert_eq!(verify(&node, &key, &[]), 401);
+        assert_eq!(exchange(&node, &key, &[]).status, 400);
+
+        world.cli(&["client", "update", &client.id, "--resource", "urn:two"]);
+        assert_eq!(update(&["--name", "Same API"])["resources"], json!([API]), "left as it is");
+        for (flags, said) in [(&["--resource", API][..], "urn:two"), (&["--resource", ""], "empty"), (&["--resource", "two"], "absolute URI")] {
+            let error = world.refused(&[&["key", "update", &client.id, id], flags].concat());
+            assert!(error.contains(said), "{flags:?}: {error}");
+            let error = world.refused(&[&["key", "create", &client.id, "--name", "Refused"], flags].concat());
+            assert!(error.contains(said), "{flags:?}: {error}");
+        }
+        assert_eq!(update(&["--resource", "urn:two"])["resources"], json!(["urn:two"]));
+        within(SECOND, "the key's resource servers", || node.active(&two, &key).then_some(()));
+        assert!(update(&["--all-resources"])["resources"].is_null());
     }
 
     fn the_last_use_of_a_key_is_recorded(world: World) {

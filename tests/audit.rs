@@ -5,8 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::support::portal::{Browser, person};
-use crate::support::tools::{Tool, variable};
-use crate::support::{Node, Reply, World, each_case, repository};
+use crate::support::{Node, Reply, World, each_case};
 
 /// 2020-01-01T00:00:00Z, in milliseconds.
 const NEW_YEAR: i64 = 1_577_836_800_000;
@@ -263,56 +262,6 @@ fn a_wrong_condition_is_a_usage_error() {
             .run(&["audit", "list", "--since", "24h"])
             .status
             .success()
-    );
-}
-
-/// Scripts, which have no terminal, are not asked; all other tests of deletions show that.
-#[test]
-fn a_deletion_on_a_terminal_is_confirmed() {
-    needs!(Tool::Python);
-    let world = World::sqlite();
-    let client = world.client("read");
-    let on_terminal = |answer: &str, flags: &[&str]| {
-        let keyward = world.command(&[&["client", "delete", &client.id], flags].concat());
-        let mut command = std::process::Command::new(variable("TEST_PYTHON"));
-        command
-            .arg(repository("tests/support/on_terminal.py"))
-            .arg(answer);
-        command.arg(keyward.get_program()).args(keyward.get_args());
-        if let Some(folder) = keyward.get_current_dir() {
-            command.current_dir(folder);
-        }
-        for (name, value) in keyward.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        command.output().unwrap()
-    };
-    let exists = || world.run(&["client", "show", &client.id]).status.success();
-    for answer in ["n", ""] {
-        let refused = on_terminal(answer, &[]);
-        let said = String::from_utf8_lossy(&refused.stdout);
-        assert_eq!(refused.status.code(), Some(1), "{said}");
-        assert!(
-            said.contains("cannot be undone") && said.contains("Not confirmed"),
-            "{said}"
-        );
-        assert!(exists());
-    }
-    let confirmed = on_terminal("y", &[]);
-    assert!(
-        confirmed.status.success(),
-        "{}",
-        String::from_utf8_lossy(&confirmed.stdout)
-    );
-    assert!(!exists());
-    let asked = on_terminal("n", &["--yes"]);
-    let said = String::from_utf8_lossy(&asked.stdout);
-    assert!(
-        said.contains("There is no client") && !said.contains("cannot be undone"),
-        "{said}"
     );
 }
 

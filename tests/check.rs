@@ -42,7 +42,7 @@ on_both! {
         let (status, findings) = check(&world, &issuer);
         assert_eq!((status, wrong(&findings)), (0, vec![]), "{findings:?}");
         // On SQLite, the permissions of the database file are checked as well.
-        assert_eq!(findings.len(), if world.backend == crate::support::Backend::Sqlite { 8 } else { 7 });
+        assert_eq!(findings.len(), if world.backend == crate::support::Backend::Sqlite { 9 } else { 8 });
         // The settings that the nodes serve with are in the database: no flag is needed.
         assert_eq!(wrong(&check(&world, &[]).1), Vec::<&str>::new());
 

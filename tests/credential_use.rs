@@ -76,10 +76,132 @@ on_both! {
         assert_eq!((lines[0], lines.len()), ("at,uses,failures", 91));
         assert!(lines[90].ends_with(",6,1") || lines[89].ends_with(",6,1"), "{}", lines[90]);
 
+        // The command line shows the same.
+        let by_day = &["--by", "day"][..];
+        let of_key = [&["key", "usage", &client.id, id_of(key)], by_day].concat();
+        assert_eq!(sum(&world.cli(&of_key), "uses"), 6);
+        let printed = |arguments: &[&str]| String::from_utf8(world.run(arguments).stdout).unwrap();
+        let csv_of_key = printed(&[&of_key[..], &["--csv"]].concat());
+        let lines: Vec<&str> = csv_of_key.lines().collect();
+        assert_eq!((lines[0], lines.len()), ("at,uses,failures", 91));
+        let table = printed(&of_key);
+        assert!(table.starts_with("FROM ") && table.contains("USED FROM") && table.contains("curl/8.5.0"), "{table}");
+        assert!(printed(&["client", "usage", &client.id]).starts_with("FROM                  USES  FAILURES  TOKENS  INTROSPECTIONS  VERIFIED"));
+        assert_eq!(sum(&world.cli(&["secret", "usage", &api.id, id_of(&api.secret)]), "uses"), 1);
+        for (arguments, said) in [
+            (&["client", "usage", "unknown"][..], "client"),
+            (&["key", "usage", &client.id, "unknown"], "API key"),
+            (&["secret", "usage", &client.id, id_of(key)], "secret"),
+            (&["client", "usage", &client.id, "--csv"], "not both"),
+        ] {
+            let error = world.refused(arguments);
+            assert!(error.contains(said), "{arguments:?}: {error}");
+        }
+        assert_eq!(world.run(&["client", "usage", &client.id, "--by", "minute"]).status.code(), Some(2));
+
         let of_client = usage(&one, &token, &client.id, "?by=day");
         assert_eq!((sum(&of_client, "verifications"), sum(&of_client, "introspections"), sum(&of_client, "failures")), (4, 1, 1));
         let count = |table: &str| world.count(&format!("SELECT count(*) FROM {table} WHERE owner_id = '{}'", id_of(key)));
         assert!(count("usage_counters") <= 8, "a row for each metric and each hour and day");
+    }
+
+    fn unused_credentials_are_counted_and_listed(world: World) {
+        let one = world.client("read");
+        world.cli(&["account", "create", "--name", "Acme"]);
+        let two = world.client_with(&["--account", "Acme"]);
+        world.client("read");
+        person(&world, "op@keyward.example", "operator", None);
+        person(&world, "ada@acme.example", "administrator", Some("Acme"));
+        let node = world.start();
+        let token = operator(&world, &node);
+        let counts = || world.cli(&["status"])["unused_credentials"].clone();
+        assert_eq!(counts(), json!({"api_keys": 0, "client_secrets": 0}));
+
+        const DAY: i64 = 24 * 3600 * 1000;
+        let older = |table: &str, credential: &str, days: i64| {
+            world.execute(&format!("UPDATE {table} SET created_at = created_at - {} WHERE id = '{}'", days * DAY, id_of(credential)));
+        };
+        older("api_keys", &one.api_key, 95);
+        older("api_keys", &two.api_key, 91);
+        older("client_secrets", &one.secret, 93);
+        older("client_secrets", &two.secret, 92);
+        // One of them was used since, is too young to tell, or has expired.
+        let kept = [("Used", "last_used_at = {now} - 1000"), ("Recorded", ""), ("Expired", "expires_at = {now} - 1000")];
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis().to_string();
+        for (name, change) in kept {
+            let key = world.cli(&["key", "create", &one.id, "--name", name]);
+            let id = key["id"].as_str().unwrap();
+            let age = if change.is_empty() { 89 } else { 200 };
+            world.execute(&format!("UPDATE api_keys SET created_at = created_at - {} WHERE id = '{id}'", age * DAY));
+            if !change.is_empty() {
+                world.execute(&format!("UPDATE api_keys SET {} WHERE id = '{id}'", change.replace("{now}", &now)));
+            }
+        }
+        let secret = world.cli(&["secret", "create", &one.id, "--name", "Not recorded before"]);
+        let secret = secret["id"].as_str().unwrap();
+        world.execute(&format!("UPDATE client_secrets SET created_at = created_at - {}, use_recorded_from = created_at - {DAY} WHERE id = '{secret}'", 400 * DAY));
+        assert_eq!(counts(), json!({"api_keys": 2, "client_secrets": 2}));
+        let words = String::from_utf8(world.run(&["check"]).stdout).unwrap();
+        assert!(words.contains("2 API keys and 2 client secrets were not used for 90 days"), "{words}");
+
+        let [first, second, third, fourth] = [&one.api_key, &one.secret, &two.secret, &two.api_key].map(|credential| id_of(credential).to_owned());
+        let ids = |found: &Value| -> Vec<String> {
+            found.as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+        };
+        let keys = world.cli(&["key", "list", "--unused"]);
+        assert_eq!(ids(&keys), [first.as_str(), &fourth]);
+        assert_eq!((&keys[0]["kind"], &keys[0]["client_id"], &keys[0]["last_used_at"]), (&json!("api_key"), &json!(one.id), &Value::Null));
+        assert_eq!(ids(&world.cli(&["secret", "list", "--unused"])), [second.as_str(), &third]);
+        assert_eq!(ids(&world.cli(&["key", "list", "--unused", "--account", "Acme"])), [fourth.as_str()]);
+        assert!(world.refused(&["key", "list", "--unused", "--account", "Nobody"]).contains("Nobody"));
+        for wrong in [&["key", "list"][..], &["key", "list", &one.id, "--unused"], &["key", "list", &one.id, "--account", "Acme"]] {
+            assert_eq!(world.run(wrong).status.code(), Some(2), "{wrong:?}");
+        }
+
+        let get = |token: &str, query: &str| node.json("GET", &format!("/api/v1/unused-credentials{query}"), Some(token), &Value::Null);
+        let mut seen = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let page = get(&token, &format!("?limit=1{cursor}")).json();
+            seen.extend(ids(&page["items"]));
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        assert_eq!(seen, [first.as_str(), &second, &third, &fourth]);
+        let of_acme = node.token(&world.manager(&node, &["--account", "Acme"], "keyward:keys:read"));
+        assert_eq!(ids(&get(&of_acme, "").json()["items"]), [third.as_str(), &fourth]);
+        assert_eq!(get(&of_acme, "?account=Default").status, 404);
+        for query in ["?kind=key", "?cursor=x", "?cursor=1-api_key-%27", "?limit=0", "?unknown=1"] {
+            assert_eq!(get(&token, query).status, 400, "{query}");
+        }
+
+        // Those of one instant are listed once, too.
+        world.execute(&format!("UPDATE api_keys SET created_at = {DAY}, last_used_at = NULL, expires_at = NULL"));
+        world.execute(&format!("UPDATE client_secrets SET created_at = {DAY}, last_used_at = NULL, use_recorded_from = NULL"));
+        let all = world.count("SELECT (SELECT count(*) FROM api_keys) + (SELECT count(*) FROM client_secrets)");
+        let (mut seen, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = get(&token, &format!("?limit=2{cursor}")).json();
+            seen.extend(ids(&page["items"]));
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        let listed = seen.len();
+        seen.sort();
+        seen.dedup();
+        assert_eq!((i64::try_from(listed).unwrap(), seen.len()), (all, listed));
+
+        let page = |email: &str, path: &str| Browser::of(&node, email).get(path).body;
+        let of_operator = page("op@keyward.example", "/portal/unused-credentials");
+        assert!(of_operator.contains(&format!("/keys/{first}")) && of_operator.contains(&format!("/secrets/{third}")), "{of_operator}");
+        let of_ada = page("ada@acme.example", "/portal/unused-credentials");
+        assert!(of_ada.contains(&format!("/keys/{fourth}")) && !of_ada.contains(&first), "{of_ada}");
+        assert!(page("op@keyward.example", "/portal/status").contains("/portal/unused-credentials"));
+        assert!(page("op@keyward.example", "/portal/unused-credentials?after=nonsense").contains(&first));
     }
 
     fn the_use_of_a_secret_is_counted_with_the_origins_of_its_client(world: World) {

@@ -240,6 +240,9 @@ impl<'a> Api<'a> {
         each_case(
             [
                 (json!({"allowed_ips": []}), "allowed_ips"),
+                (json!({"resources": []}), "resources"),
+                (json!({"resources": [""]}), "resources"),
+                (json!({"resources": ["urn:unknown"]}), "resources"),
                 (json!({"allowed_ips": ["nowhere"]}), "allowed_ips"),
                 (json!({"scope": "beyond"}), "scope"),
                 (json!({"name": ""}), "name"),

@@ -62,6 +62,11 @@ const OPERATIONS: &[(&str, Needs, &str)] = &[
         "",
     ),
     (
+        "POST /api/v1/accounts/{id}/delete",
+        Operator("keyward:accounts:write"),
+        r#"{"name": "nothing"}"#,
+    ),
+    (
         "POST /api/v1/accounts/{id}/reopen",
         Operator("keyward:accounts:write"),
         "",
@@ -368,6 +373,36 @@ const OPERATIONS: &[(&str, Needs, &str)] = &[
         "",
     ),
     ("GET /api/v1/audit/export", Right("keyward:audit:read"), ""),
+    (
+        "GET /api/v1/unused-credentials",
+        Right("keyward:keys:read"),
+        "",
+    ),
+    (
+        "GET /api/v1/announcements",
+        Operator("keyward:announcements:read"),
+        "",
+    ),
+    (
+        "POST /api/v1/announcements",
+        Operator("keyward:announcements:write"),
+        r#"{"text_en": "", "text_fr": "", "ends_at": "2000-01-01"}"#,
+    ),
+    (
+        "GET /api/v1/announcements/{id}",
+        Operator("keyward:announcements:read"),
+        "",
+    ),
+    (
+        "PATCH /api/v1/announcements/{id}",
+        Operator("keyward:announcements:write"),
+        "{}",
+    ),
+    (
+        "DELETE /api/v1/announcements/{id}",
+        Operator("keyward:announcements:write"),
+        "",
+    ),
     ("GET /api/v1/status", Operator("keyward:status:read"), ""),
     ("GET /api/v1/audit", Right("keyward:audit:read"), ""),
     (
@@ -456,6 +491,8 @@ const OPERATOR: &[&str] = &[
     "keyward:status:read",
     "keyward:webhooks:read",
     "keyward:webhooks:write",
+    "keyward:announcements:read",
+    "keyward:announcements:write",
     "keyward:operator",
 ];
 
@@ -800,6 +837,7 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
         Some("keyward:keys:write"),
     ),
     ("/api-keys", "get", Some("keyward:keys:read")),
+    ("/unused-credentials", "get", Some("keyward:keys:read")),
     ("/try", "get post", Some("keyward:tokens:read")),
     (
         "/applications/{id}/revoke-keys",
@@ -876,6 +914,11 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
     ),
     (
         "/accounts/{id}/close",
+        "get post",
+        Some("keyward:accounts:write"),
+    ),
+    (
+        "/accounts/{id}/delete",
         "get post",
         Some("keyward:accounts:write"),
     ),
@@ -1006,6 +1049,23 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
         "get post",
         Some("keyward:signing-keys:write"),
     ),
+    ("/announcements", "get", Some("keyward:announcements:read")),
+    (
+        "/announcements",
+        "post",
+        Some("keyward:announcements:write"),
+    ),
+    (
+        "/announcements/{id}/edit",
+        "get post",
+        Some("keyward:announcements:write"),
+    ),
+    (
+        "/announcements/{id}/delete",
+        "get post",
+        Some("keyward:announcements:write"),
+    ),
+    ("/announcements/{id}/dismiss", "post", None),
     ("/status", "get", Some("keyward:status:read")),
     ("/status/mail", "get", Some("keyward:status:read")),
     ("/status/mail", "post", Some("keyward:accounts:write")),

@@ -11,6 +11,7 @@ use crate::config::Switch;
 use crate::decimal;
 use crate::error::Error;
 use crate::manage::account::{self, AccountPatch};
+use crate::manage::account_deletion;
 use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
 
 #[derive(Subcommand)]
@@ -32,6 +33,18 @@ pub enum Account {
     Close {
         /// The account, by id or name
         account: String,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+    /// Delete a closed account with everything in it, in the background; the audit stays
+    Delete {
+        /// The account, by id or name
+        account: String,
+
+        /// The name of the account, which confirms the deletion
+        #[arg(long)]
+        name: String,
 
         #[command(flatten)]
         confirmation: Confirmation,
@@ -85,6 +98,9 @@ impl FromStr for ClientLimit {
 
 /// What the list says about an account.
 fn state(account: &account::Account) -> String {
+    if let Some(at) = account.deleting_at {
+        return format!("being deleted since {at}");
+    }
     match account.closed_at {
         Some(at) => format!("closed at {at}"),
         None => "open".to_owned(),
@@ -150,6 +166,22 @@ impl Account {
                     &closed,
                     format!("Closed the account {}", closed.name),
                 ))
+            }
+            Account::Delete {
+                account,
+                name,
+                confirmation,
+            } => {
+                confirmation.ask(&format!(
+                    "This deletes the account {account} with its clients, secrets, API keys, users and webhooks."
+                ))?;
+                let permit = operator.may(AccountsWrite)?;
+                let deleted = account_deletion::delete(&store, permit, &account, &name).await?;
+                let words = format!(
+                    "The account {} is being deleted by the running server, in the background",
+                    deleted.name
+                );
+                Ok(Output::new(&deleted, words))
             }
             Account::Reopen { account } => {
                 let opened =

@@ -23,6 +23,7 @@ use crate::span::Scope;
 use crate::store::clock as store_clock;
 use crate::store::security_profile::SecurityProfile;
 use crate::store::signing_key::{self, SigningKey, State, signing_at, signing_with};
+use crate::store::unused_credential;
 use crate::store::{DatabaseUrl, Store, StoreError, clock_difference};
 
 /// The result of one check.
@@ -95,6 +96,7 @@ pub async fn run(context: Context) -> Result<Output, Error> {
     }
     if let Ok(store) = &store {
         found("clock", clock(store).await);
+        found("unused credentials", unused(store, context.now).await);
     }
     let issuer = match &store {
         Ok(store) => context.issuer(store).await?,
@@ -245,6 +247,22 @@ async fn clock(store: &std::sync::Arc<Store>) -> Outcome {
             "{millis} ms from the database server's clock; synchronize the clocks of all nodes with NTP"
         )),
     }
+}
+
+/// Credentials that nothing uses are no fault of the installation, so this says only where to look.
+async fn unused(store: &std::sync::Arc<Store>, now: Timestamp) -> Outcome {
+    let counts = store
+        .read(move |database| unused_credential::count(database, now))
+        .await
+        .map_err(|error: StoreError| error.to_string())?;
+    if counts.total() == 0 {
+        return Ok("no active API key or client secret was unused for 90 days".to_owned());
+    }
+    Ok(format!(
+        "{} API keys and {} client secrets were not used for 90 days; list them with `keyward key list --unused` and \
+         `keyward secret list --unused`, and delete what nothing needs",
+        counts.api_keys, counts.client_secrets
+    ))
 }
 
 fn check_issuer(issuer: &str, url: &str, document: Outcome) -> Outcome {

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::confirmation::Confirmation;
 use super::output::{ListWriter, Output};
 use super::token::read_text_file;
+use super::usage::UsageArgs;
 use super::{Context, Limits};
 use crate::crypto::x509::{CertificateName, CertificateNames};
 use crate::error::Error;
@@ -15,6 +16,7 @@ use crate::manage::actor::{ClientsRead, ClientsWrite};
 use crate::manage::client::{
     self, ClientPatch, ClientView, CreatedClient, ListPosition, NewClient,
 };
+use crate::manage::usage::Subject;
 use crate::scope::Scope;
 use crate::store::client::AuthMethod;
 use crate::store::security_profile::SecurityProfile;
@@ -113,6 +115,13 @@ pub enum Client {
         #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "true|false", hide_possible_values = true)]
         tls_client_certificate_bound_access_tokens: Option<bool>,
     },
+    /// Show how often and from where a client was used
+    Usage {
+        client_id: String,
+
+        #[command(flatten)]
+        usage: UsageArgs,
+    },
     /// Disable clients, all of them or none: everything that they present is refused
     Disable {
         #[arg(required = true)]
@@ -121,9 +130,19 @@ pub enum Client {
     /// Re-enable a disabled client
     Enable { client_id: String },
     /// Replace the registration access token of a client that registered itself
-    RenewRegistrationToken { client_id: String },
+    RenewRegistrationToken {
+        client_id: String,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
     /// Revoke the registration access token of a client that registered itself
-    RevokeRegistrationToken { client_id: String },
+    RevokeRegistrationToken {
+        client_id: String,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
     /// Delete a client with its secrets, API keys and tokens
     Delete {
         client_id: String,
@@ -280,6 +299,11 @@ impl Client {
                     client::update(&store, operator.may(ClientsWrite)?, &client_id, change).await?;
                 Ok(shown(&changed.client).warning(changed.warning.as_ref()))
             }
+            Client::Usage { client_id, usage } => {
+                usage
+                    .show(&context, &store, &client_id, Subject::Client)
+                    .await
+            }
             Client::Disable { client_id } => {
                 let permit = operator.may(ClientsWrite)?;
                 if let [only] = client_id.as_slice() {
@@ -293,7 +317,13 @@ impl Client {
             Client::Enable { client_id } => Ok(shown(
                 &client::enable(&store, operator.may(ClientsWrite)?, &client_id).await?,
             )),
-            Client::RenewRegistrationToken { client_id } => {
+            Client::RenewRegistrationToken {
+                client_id,
+                confirmation,
+            } => {
+                confirmation.ask(&format!(
+                    "This replaces the registration access token of the client {client_id}: the present one is refused at once."
+                ))?;
                 let token = client::renew_registration_token(
                     &store,
                     operator.may(ClientsWrite)?,
@@ -311,10 +341,17 @@ impl Client {
                 let document = json!({"registration_access_token": token.expose(), "registration_client_uri": uri});
                 Ok(Output::new(&document, words))
             }
-            Client::RevokeRegistrationToken { client_id } => Ok(shown(
-                &client::revoke_registration_token(&store, operator.may(ClientsWrite)?, &client_id)
-                    .await?,
-            )),
+            Client::RevokeRegistrationToken {
+                client_id,
+                confirmation,
+            } => {
+                confirmation.ask(&format!(
+                    "This revokes the registration access token of the client {client_id}."
+                ))?;
+                let permit = operator.may(ClientsWrite)?;
+                let view = client::revoke_registration_token(&store, permit, &client_id).await?;
+                Ok(shown(&view))
+            }
             Client::Delete {
                 client_id,
                 confirmation,

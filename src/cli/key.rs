@@ -7,12 +7,16 @@ use serde_json::json;
 
 use super::confirmation::Confirmation;
 use super::output::{Output, unused, when};
+use super::unused::UnusedArgs;
+use super::usage::UsageArgs;
 use super::{Context, Lifetime, parse_lifetime};
 use crate::clock::parse_duration;
 use crate::credential::Credential;
 use crate::error::{Code, Error};
 use crate::manage::actor::{KeysRead, KeysWrite};
-use crate::manage::api_key::{self, ApiKeyPatch, ApiKeyView, NewApiKey};
+use crate::manage::api_key::{self, ApiKeyPatch, ApiKeyView, NewApiKey, Resources};
+use crate::manage::unused_credential::UnusedKind;
+use crate::manage::usage::Subject;
 use crate::scope::Scope;
 use crate::store::api_key::IpRanges;
 
@@ -40,9 +44,27 @@ pub enum Key {
         /// Allow it to manage the client's API keys
         #[arg(long)]
         manage_keys: bool,
+
+        /// Resource server of the client that the key is for; can be repeated [default: all of them]
+        #[arg(long = "resource", value_name = "URI")]
+        resources: Option<Vec<String>>,
     },
-    /// List the API keys of a client
-    List { client_id: String },
+    /// List the API keys of a client, or those of all clients that were not used for 90 days
+    List {
+        #[arg(required_unless_present = "unused")]
+        client_id: Option<String>,
+
+        #[command(flatten)]
+        unused: UnusedArgs,
+    },
+    /// Show how often and from where an API key was used
+    Usage {
+        client_id: String,
+        key_id: String,
+
+        #[command(flatten)]
+        usage: UsageArgs,
+    },
     /// Change an API key; values that are not given stay as they are
     Update {
         client_id: String,
@@ -79,6 +101,18 @@ pub enum Key {
         /// Allow it to manage the client's API keys, or not
         #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "true|false", hide_possible_values = true)]
         manage_keys: Option<bool>,
+
+        /// Replace the resource servers that the key is for; can be repeated
+        #[arg(
+            long = "resource",
+            value_name = "URI",
+            conflicts_with = "all_resources"
+        )]
+        resources: Option<Vec<String>>,
+
+        /// Let the key be for all resource servers of the client
+        #[arg(long)]
+        all_resources: bool,
     },
     /// Create an API key that replaces another
     Rotate {
@@ -88,6 +122,9 @@ pub enum Key {
         /// How long the replaced key stays valid
         #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = parse_duration)]
         grace: Duration,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
     },
     /// Delete API keys, all of them or none; they are refused at once
     Delete {
@@ -114,6 +151,7 @@ impl Key {
                 expires_in,
                 allowed_ips,
                 manage_keys,
+                resources,
             } => {
                 let allowed_ips = ip_ranges(&allowed_ips)?;
                 let expires_at = expires_in.duration.map(|span| now.saturating_add(span));
@@ -123,12 +161,20 @@ impl Key {
                     expires_at,
                     allowed_ips,
                     manage_keys,
+                    resources: parse_resources(resources)?,
                 };
                 let (key, view) =
                     api_key::create(&store, operator.may(KeysWrite)?, &client_id, new).await?;
                 Ok(created(&key, &view))
             }
-            Key::List { client_id } => {
+            Key::List {
+                client_id: None,
+                unused,
+            } => unused.list(&store, &operator, UnusedKind::ApiKey).await,
+            Key::List {
+                client_id: Some(client_id),
+                ..
+            } => {
                 let keys = api_key::list(&store, operator.may(KeysRead)?, &client_id).await?;
                 let rows = keys.iter().map(|key| {
                     [
@@ -157,6 +203,15 @@ impl Key {
                     rows,
                 ))
             }
+            Key::Usage {
+                client_id,
+                key_id,
+                usage,
+            } => {
+                usage
+                    .show(&context, &store, &client_id, Subject::ApiKey(key_id))
+                    .await
+            }
             Key::Update {
                 client_id,
                 key_id,
@@ -168,6 +223,8 @@ impl Key {
                 allowed_ips,
                 any_ip,
                 manage_keys,
+                resources,
+                all_resources,
             } => {
                 let patch = ApiKeyPatch {
                     name,
@@ -181,6 +238,11 @@ impl Key {
                         None
                     },
                     manage_keys,
+                    resources: if all_resources {
+                        Some(None)
+                    } else {
+                        parse_resources(resources)?.map(Some)
+                    },
                 };
                 let permit = operator.may(KeysWrite)?;
                 let key = api_key::update(&store, permit, &client_id, &key_id, patch).await?;
@@ -191,7 +253,13 @@ impl Key {
                 client_id,
                 key_id,
                 grace,
+                confirmation,
             } => {
+                if grace.is_zero() {
+                    confirmation.ask(&format!(
+                        "This replaces the API key {key_id}, which is refused at once."
+                    ))?;
+                }
                 let (key, view) =
                     api_key::rotate(&store, operator.may(KeysWrite)?, &client_id, &key_id, grace)
                         .await?;
@@ -216,6 +284,13 @@ impl Key {
 fn ip_ranges(words: &[String]) -> Result<IpRanges, Error> {
     IpRanges::from_words(words.iter().map(String::as_str))
         .map_err(|reason| Error::new(Code::InvalidRequest, reason))
+}
+
+fn parse_resources(identifiers: Option<Vec<String>>) -> Result<Option<Resources>, Error> {
+    let parsed = identifiers.map(|all| Resources::parse_all(&all));
+    parsed
+        .transpose()
+        .map_err(|error| Error::new(Code::InvalidRequest, error.to_string()))
 }
 
 fn created(key: &Credential, view: &ApiKeyView) -> Output {

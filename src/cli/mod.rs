@@ -29,6 +29,7 @@ use crate::store::{IfMissing, Store};
 use crate::telemetry::{Role, Telemetry};
 
 mod account;
+mod announcement;
 mod audit;
 mod backup;
 mod check;
@@ -49,6 +50,8 @@ mod signing_key;
 mod status;
 mod token;
 mod trust_rule;
+mod unused;
+mod usage;
 mod user;
 mod webhook;
 
@@ -134,6 +137,9 @@ enum Command {
     /// List the e-mail that was sent, and send a test message
     #[command(subcommand)]
     Mail(mail::Mail),
+    /// Manage announcements: notices that the portal shows to its users
+    #[command(subcommand)]
+    Announcement(announcement::Announcement),
     /// Read the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -403,6 +409,7 @@ fn execute(command: Command, context: Context) -> Result<Output, Error> {
             Command::SealingKey(command) => command.run(context).await,
             Command::Webhook(command) => command.run(context).await,
             Command::Mail(command) => command.run(context).await,
+            Command::Announcement(command) => command.run(context).await,
             Command::Audit(command) => command.run(context).await,
             Command::Backup(command) => command.run(&context),
             Command::Restore(command) => command.run(&context),

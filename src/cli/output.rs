@@ -48,11 +48,7 @@ impl Output {
         head: [&str; N],
         rows: impl Iterator<Item = [String; N]>,
     ) -> Self {
-        let rows: Vec<[String; N]> = rows.collect();
-        let widths = widths(&head, &rows);
-        let mut lines = vec![line(&head, &widths)];
-        lines.extend(rows.iter().map(|row| line(row, &widths)));
-        Output::new(document, lines.join("\n"))
+        Output::new(document, lines_of_table(head, rows).join("\n"))
     }
 
     /// Adds a warning: logged to standard error, and in the member `warnings` of the document.
@@ -88,6 +84,18 @@ impl Output {
             Err(error) => refused(&error),
         }
     }
+}
+
+/// The lines of a table with column heads.
+pub fn lines_of_table<const N: usize>(
+    head: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> Vec<String> {
+    let rows: Vec<[String; N]> = rows.collect();
+    let widths = widths(&head, &rows);
+    let mut lines = vec![line(&head, &widths)];
+    lines.extend(rows.iter().map(|row| line(row, &widths)));
+    lines
 }
 
 /// The width of each column, in characters.

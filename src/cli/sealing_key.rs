@@ -3,6 +3,7 @@
 use clap::Subcommand;
 
 use super::Context;
+use super::confirmation::Confirmation;
 use super::output::Output;
 use crate::error::{Code, Error};
 use crate::manage::actor::SigningKeysWrite;
@@ -16,9 +17,12 @@ pub enum SealingKey {
         /// Only add the new key to the file, so that the file can be copied to other nodes first
         #[arg(long)]
         prepare: bool,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
     },
     /// Remove old keys from the file, once every node has the new one
-    Prune,
+    Prune(Confirmation),
     /// Restore service after the sealing key file was lost for good
     Reset {
         /// Confirm; without this flag, only list what is lost
@@ -33,21 +37,32 @@ impl SealingKey {
         let operator = context.operator();
         let permit = operator.may(SigningKeysWrite)?;
         match self {
-            SealingKey::Rotate { prepare: true } => {
+            SealingKey::Rotate { prepare: true, .. } => {
                 sealing_key::prepare(&context.sealing_keys(&store).await?, permit).await?;
                 Ok(Output::done(
                     "Added a new key to the file. Copy the file to every node, then run: keyward sealing-key rotate",
                 ))
             }
-            SealingKey::Rotate { prepare: false } => {
-                let rotated =
-                    sealing_key::rotate(&store, permit, &context.sealing_keys(&store).await?)
-                        .await?;
+            SealingKey::Rotate {
+                prepare: false,
+                confirmation,
+            } => {
+                let sealing_keys = context.sealing_keys(&store).await?;
+                confirmation.ask(
+                    "This replaces the sealing key; if no new one is prepared, the present one is removed from the file.",
+                )?;
+                let rotated = sealing_key::rotate(&store, permit, &sealing_keys).await?;
                 Ok(done(&rotated))
             }
-            SealingKey::Prune => Ok(done(
-                &sealing_key::prune(&store, permit, &context.sealing_keys(&store).await?).await?,
-            )),
+            SealingKey::Prune(confirmation) => {
+                let sealing_keys = context.sealing_keys(&store).await?;
+                confirmation.ask(
+                    "This removes the old sealing keys from the file: backups made with them cannot be decrypted without a copy of it.",
+                )?;
+                Ok(done(
+                    &sealing_key::prune(&store, permit, &sealing_keys).await?,
+                ))
+            }
             SealingKey::Reset { yes } => {
                 let folder = &context.settings.keys_dir;
                 if !yes {

@@ -7,12 +7,16 @@ use serde_json::json;
 
 use super::confirmation::Confirmation;
 use super::output::{Output, unused, when};
+use super::unused::UnusedArgs;
+use super::usage::UsageArgs;
 use super::{Context, Lifetime};
 use crate::clock::parse_duration;
 use crate::credential::Credential;
 use crate::error::Error;
 use crate::manage::actor::{KeysRead, KeysWrite};
 use crate::manage::secret::{self, NewSecret, SecretView};
+use crate::manage::unused_credential::UnusedKind;
+use crate::manage::usage::Subject;
 
 #[derive(Subcommand)]
 pub enum Secret {
@@ -27,8 +31,22 @@ pub enum Secret {
         #[command(flatten)]
         expires_in: Lifetime,
     },
-    /// List the secrets of a client
-    List { client_id: String },
+    /// List the secrets of a client, or those of all clients that were not used for 90 days
+    List {
+        #[arg(required_unless_present = "unused")]
+        client_id: Option<String>,
+
+        #[command(flatten)]
+        unused: UnusedArgs,
+    },
+    /// Show how often a secret was used
+    Usage {
+        client_id: String,
+        secret_id: String,
+
+        #[command(flatten)]
+        usage: UsageArgs,
+    },
     /// Rename a secret
     Update {
         client_id: String,
@@ -49,6 +67,9 @@ pub enum Secret {
         /// How long the replaced secrets stay valid
         #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = parse_duration)]
         grace: Duration,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
     },
     /// Delete secrets, all of them or none; they are refused at once
     Delete {
@@ -92,12 +113,32 @@ impl Secret {
                 let words = format!("Updated the secret {}", view.id);
                 Ok(Output::new(&json!(view), words))
             }
-            Secret::Rotate { client_id, grace } => {
+            Secret::Rotate {
+                client_id,
+                grace,
+                confirmation,
+            } => {
+                if grace.is_zero() {
+                    confirmation.ask(&format!(
+                        "This replaces the secrets of the client {client_id}, which are refused at once."
+                    ))?;
+                }
                 let (secret, view) =
                     secret::rotate(&store, operator.may(KeysWrite)?, &client_id, grace).await?;
                 Ok(created(&secret, &view))
             }
-            Secret::List { client_id } => {
+            Secret::List {
+                client_id: None,
+                unused,
+            } => {
+                unused
+                    .list(&store, &operator, UnusedKind::ClientSecret)
+                    .await
+            }
+            Secret::List {
+                client_id: Some(client_id),
+                ..
+            } => {
                 let secrets = secret::list(&store, operator.may(KeysRead)?, &client_id).await?;
                 let rows = secrets.iter().map(|secret| {
                     [
@@ -114,6 +155,15 @@ impl Secret {
                     ["ID", "NAME", "CREATED", "LAST USED", "EXPIRES", "HINT"],
                     rows,
                 ))
+            }
+            Secret::Usage {
+                client_id,
+                secret_id,
+                usage,
+            } => {
+                usage
+                    .show(&context, &store, &client_id, Subject::Secret(secret_id))
+                    .await
             }
             Secret::Delete {
                 client_id,

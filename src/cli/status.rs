@@ -41,6 +41,11 @@ fn lines(status: &Status) -> Vec<String> {
             when(key.next_rotation_at)
         ));
     }
+    let unused = status.unused_credentials;
+    lines.push(format!(
+        "Unused        {} API keys, {} client secrets",
+        unused.api_keys, unused.client_secrets
+    ));
     for node in &status.nodes {
         lines.extend(node_lines(node));
     }

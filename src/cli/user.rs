@@ -66,7 +66,12 @@ pub enum User {
         email_notices: Option<Switch>,
     },
     /// Reset two-step verification of a user who lost their device and recovery codes
-    ResetSecondFactor { email: String },
+    ResetSecondFactor {
+        email: String,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
     /// Set the password of a user, read from standard input
     SetPassword { email: String },
     /// Delete a user
@@ -213,7 +218,13 @@ impl User {
                     ),
                 ))
             }
-            User::ResetSecondFactor { email } => {
+            User::ResetSecondFactor {
+                email,
+                confirmation,
+            } => {
+                confirmation.ask(&format!(
+                    "This removes the second factor and the recovery codes of {email}."
+                ))?;
                 user::reset_second_factor(&store, operator.may(UsersWrite)?, &email).await?;
                 Ok(Output::done(format!(
                     "Reset two-step verification of {email}"

@@ -76,6 +76,9 @@ pub enum Webhook {
         /// How long deliveries are signed with the old secret too
         #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = parse_duration)]
         grace: Duration,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
     },
     /// List the latest deliveries of a webhook
     Deliveries {
@@ -173,7 +176,16 @@ impl Webhook {
                 webhook::delete(&store, operator.may(WebhooksWrite)?, &id).await?;
                 Ok(Output::done(format!("Deleted the webhook {id}")))
             }
-            Webhook::RotateSecret { id, grace } => {
+            Webhook::RotateSecret {
+                id,
+                grace,
+                confirmation,
+            } => {
+                if grace.is_zero() {
+                    confirmation.ask(&format!(
+                        "This replaces the secret of the webhook {id}, with which nothing is signed any more."
+                    ))?;
+                }
                 let sealing_keys = context.sealing_keys(&store).await?;
                 let permit = operator.may(WebhooksWrite)?;
                 let (secret, view) =

@@ -82,6 +82,7 @@ pub(super) async fn create(api: ApiRequest, payload: Payload) -> HandlerResult {
         expires_at: presented.expires_at,
         allowed_ips: presented.allowed_ips.clone(),
         manage_keys: false,
+        resources: presented.resources.clone(),
     };
     let permit = manager.actor.may(KeysWrite)?;
     let created = api_key::create(api.store(), permit, manager.client_id(), new);

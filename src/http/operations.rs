@@ -2,14 +2,15 @@
 //! so what is not listed here can be neither called nor read about.
 
 use super::management::{
-    Changed, Created, Page, Paging, Rotation, accounts, audit, clients, keys, mails,
+    Changed, Created, Page, Paging, Rotation, accounts, announcements, audit, clients, keys, mails,
     registration_tokens, resources, secrets, signing_keys, status, tokens, traffic, trust_rules,
-    usage, users, webhooks,
+    unused_credentials, usage, users, webhooks,
 };
 use super::oauth::SIGNED_INTROSPECTION;
 use super::operation::Operation as Op;
 use super::{api_keys, documents, health, metrics, oauth, schemas, verify, well_known};
 use crate::manage::account::{Account, AccountDetails};
+use crate::manage::announcement::Announcement;
 use crate::manage::api_key::ApiKeyView;
 use crate::manage::client::ClientView;
 use crate::manage::mail::MailView;
@@ -22,6 +23,7 @@ use crate::manage::status::Status;
 use crate::manage::token::{Inspection, TokenView};
 use crate::manage::traffic::Traffic;
 use crate::manage::trust_rule::{TrustRuleView, TrustTest};
+use crate::manage::unused_credential::UnusedCredential;
 use crate::manage::usage::Usage;
 use crate::manage::user::UserView;
 use crate::manage::webhook::{DeliveryView, WebhookView};
@@ -242,7 +244,18 @@ fn management_of_accounts_and_users() -> Vec<Op> {
             accounts::reopen,
         )
         .returns::<Account>(200, "The opened account")
-        .requires(Right::AccountsWrite),
+        .requires(Right::AccountsWrite)
+        .errors(&[409]),
+        Op::post(
+            "/api/v1/accounts/{id}/delete",
+            "deleteAccount",
+            "Begin to delete a closed account with everything in it; the audit stays",
+            accounts::delete,
+        )
+        .json::<accounts::DeleteAccount>()
+        .returns::<Account>(202, "The account, which is being deleted in the background")
+        .requires(Right::AccountsWrite)
+        .errors(&[409]),
         Op::get("/api/v1/users", "listUsers", "List users", users::list)
             .query::<Paging>()
             .returns::<Page<UserView>>(200, "Users, sorted by e-mail address")
@@ -319,6 +332,50 @@ fn management_of_accounts_and_users() -> Vec<Op> {
         )
         .returns::<Status>(200, "Nodes, database, signing keys, background jobs, and problems")
         .requires(Right::StatusRead),
+        Op::get(
+            "/api/v1/announcements",
+            "listAnnouncements",
+            "List announcements",
+            announcements::list,
+        )
+        .query::<Paging>()
+        .returns::<Page<Announcement>>(200, "The announcements, those that end first at the top")
+        .requires(Right::AnnouncementsRead),
+        Op::post(
+            "/api/v1/announcements",
+            "createAnnouncement",
+            "Create an announcement, which the portal shows to its users",
+            announcements::create,
+        )
+        .json::<announcements::CreateAnnouncement>()
+        .creates::<Created<Announcement>>()
+        .requires(Right::AnnouncementsWrite),
+        Op::get(
+            "/api/v1/announcements/{id}",
+            "showAnnouncement",
+            "Show an announcement",
+            announcements::show,
+        )
+        .returns::<Announcement>(200, "The announcement")
+        .requires(Right::AnnouncementsRead),
+        Op::patch(
+            "/api/v1/announcements/{id}",
+            "updateAnnouncement",
+            "Update an announcement",
+            announcements::update,
+        )
+        .json::<announcements::UpdateAnnouncement>()
+        .returns::<Announcement>(200, "The changed announcement")
+        .requires(Right::AnnouncementsWrite)
+        .errors(&[409]),
+        Op::delete(
+            "/api/v1/announcements/{id}",
+            "deleteAnnouncement",
+            "Delete an announcement",
+            announcements::delete,
+        )
+        .returns_empty(204, "Deleted")
+        .requires(Right::AnnouncementsWrite),
         Op::get(
             "/api/v1/audit",
             "listAudit",
@@ -511,6 +568,18 @@ fn management_of_credentials() -> Vec<Op> {
         )
         .query::<Paging>()
         .returns::<Page<ApiKeyView>>(200, "The API keys, without their secrets")
+        .requires(Right::KeysRead),
+        Op::get(
+            "/api/v1/unused-credentials",
+            "listUnusedCredentials",
+            "List the API keys and client secrets that were not used for 90 days",
+            unused_credentials::list,
+        )
+        .query::<unused_credentials::ListUnusedQuery>()
+        .returns::<Page<UnusedCredential>>(
+            200,
+            "Unused credentials, those unused for the longest time first",
+        )
         .requires(Right::KeysRead),
         Op::post(
             "/api/v1/clients/{client_id}/keys",

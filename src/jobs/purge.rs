@@ -11,8 +11,8 @@ use crate::error::Error;
 use crate::oauth::AuthorizationServer;
 use crate::store::credential_use::Bucket;
 use crate::store::{
-    Database, StoreError, api_key, audit, changes, counters, credential_use, idempotency,
-    invitation, mail, session, token, traffic_sums, used_jti, webhook_delivery,
+    Database, StoreError, announcement, api_key, audit, changes, counters, credential_use,
+    idempotency, invitation, mail, session, token, traffic_sums, used_jti, webhook_delivery,
 };
 
 /// The most rows of each table in one transaction.
@@ -29,6 +29,9 @@ const EXPIRED_API_KEY_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How long deliveries of webhooks and e-mail stay in lists.
 const DELIVERY_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How long announcements that have ended stay in the list.
+const ENDED_ANNOUNCEMENT_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How long counters are kept: the day that is shown, and the hour that has begun.
 const COUNTER_RETENTION: Duration = Duration::from_secs(25 * 3600);
@@ -70,6 +73,7 @@ struct Cutoffs {
     audit: Timestamp,
     changes: Timestamp,
     deliveries: Timestamp,
+    announcements: Timestamp,
 }
 
 impl Cutoffs {
@@ -85,6 +89,7 @@ impl Cutoffs {
             audit: now.saturating_sub(audit_retention),
             changes: now.saturating_sub(cache::CHANGES_RETENTION),
             deliveries: now.saturating_sub(DELIVERY_RETENTION),
+            announcements: now.saturating_sub(ENDED_ANNOUNCEMENT_RETENTION),
         }
     }
 }
@@ -101,6 +106,7 @@ fn purge_batch(database: &mut Database, cutoffs: &Cutoffs) -> Result<usize, Stor
         api_key::purge(database, cutoffs.api_keys, BATCH)?,
         idempotency::purge(database, cutoffs.expired, BATCH)?,
         session::purge(database, cutoffs.expired, BATCH)?,
+        announcement::purge(database, cutoffs.announcements, BATCH)?,
         invitation::purge(database, cutoffs.expired, BATCH)?,
         counters::purge(database, cutoffs.counters, BATCH)?,
         traffic_sums::purge(database, cutoffs.counters, BATCH)?,

@@ -309,7 +309,7 @@ pub async fn close(
 /// Opens a closed account again. Tokens that have not expired are active again.
 ///
 /// # Errors
-/// `not_found`.
+/// `not_found`; `conflict` for an account that is being deleted.
 pub async fn reopen(
     store: &Arc<Store>,
     permit: Permit<AccountsWrite>,
@@ -334,6 +334,9 @@ async fn set_closed(
             // A second request changes nothing.
             if account.closed_at.is_some() == closed_at.is_some() {
                 return Ok(account);
+            }
+            if account.deleting_at.is_some() {
+                return Err(refusal::account_being_deleted());
             }
             account.closed_at = closed_at;
             account::update(transaction, &account)?;
@@ -387,7 +390,7 @@ pub(super) fn filter<R: RightType>(
     }
 }
 
-fn find_visible<R: RightType>(
+pub(super) fn find_visible<R: RightType>(
     database: &mut Database,
     permit: &Permit<R>,
     id_or_name: &str,

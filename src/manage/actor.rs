@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use super::idempotency::IdempotencyKey;
 pub use super::rights::{
-    AccountsRead, AccountsWrite, AuditRead, ClientsRead, ClientsWrite, KeysRead, KeysWrite,
-    RegistrationRead, RegistrationWrite, ResourcesRead, ResourcesWrite, RightType, SigningKeysRead,
-    SigningKeysWrite, StatusRead, TokensRead, TokensRevoke, TrustRulesRead, TrustRulesWrite,
-    UsersRead, UsersWrite, WebhooksRead, WebhooksWrite,
+    AccountsRead, AccountsWrite, AnnouncementsRead, AnnouncementsWrite, AuditRead, ClientsRead,
+    ClientsWrite, KeysRead, KeysWrite, RegistrationRead, RegistrationWrite, ResourcesRead,
+    ResourcesWrite, RightType, SigningKeysRead, SigningKeysWrite, StatusRead, TokensRead,
+    TokensRevoke, TrustRulesRead, TrustRulesWrite, UsersRead, UsersWrite, WebhooksRead,
+    WebhooksWrite,
 };
 use super::rights::{Right, Rights};
 use crate::clock::Timestamp;

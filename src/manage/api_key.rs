@@ -23,6 +23,7 @@ pub use crate::store::api_key::IpRanges;
 use crate::store::api_key::{self, ApiKey};
 use crate::store::audit::Action;
 use crate::store::client::{self, Client, could_be_id};
+pub use crate::store::resource_server::Resources;
 use crate::store::{Database, Store, Transaction};
 
 /// The maximum number of active keys of a client.
@@ -44,6 +45,8 @@ pub struct NewApiKey {
     pub allowed_ips: IpRanges,
     /// Whether the key may manage the client's keys by `/apiKeys`.
     pub manage_keys: bool,
+    /// A subset of the client's resource servers; all of them if absent.
+    pub resources: Option<Resources>,
 }
 
 /// An API key as management shows it, without its secret.
@@ -61,6 +64,8 @@ pub struct ApiKeyView {
     pub created_at: Timestamp,
     pub last_used_at: Option<Timestamp>,
     pub expires_at: Option<Timestamp>,
+    /// The resource servers that the key is for; null for all that its client may use.
+    pub resources: Option<Resources>,
     /// Whether the key is active and was not used for 90 days.
     pub unused: bool,
     #[serde(skip)]
@@ -82,6 +87,7 @@ impl ApiKeyView {
             created_at: key.created_at,
             last_used_at: key.last_used_at,
             expires_at: key.expires_at,
+            resources: key.resources,
             replaced_by: key.replaced_by,
         }
     }
@@ -109,6 +115,7 @@ pub(super) fn generate(
         allowed_ips: new.allowed_ips,
         last_used_at: None,
         replaced_by: None,
+        resources: new.resources,
     };
     (key, row)
 }
@@ -116,9 +123,9 @@ pub(super) fn generate(
 /// Creates an API key.
 ///
 /// # Errors
-/// `not_found` for an unknown client; `invalid_request` for an unusable name or expiry, or if the
-/// client's security profile does not allow API keys; `invalid_scope`
-/// beyond the client's scope; `conflict` if the name is taken or the client has [`MAX_API_KEYS`].
+/// `not_found` for an unknown client; `invalid_request` for an unusable name or expiry, for resource
+/// servers that the client may not use or an empty list of them, or if the client's security profile
+/// does not allow API keys; `invalid_scope` beyond the client's scope; `conflict` if the name is taken or the client has [`MAX_API_KEYS`].
 pub async fn create(
     store: &Arc<Store>,
     permit: Permit<KeysWrite>,
@@ -135,6 +142,7 @@ pub async fn create(
             check_profile(&client)?;
             permit.ensure_first_use(transaction)?;
             check_scope(new.scope.as_ref(), &client)?;
+            check_resources(new.resources.as_ref(), &client)?;
             let active = active_keys(transaction.database(), &client_id, now)?;
             ensure_capacity(&active)?;
             reclaim_name(transaction, &client_id, &active, &new.name, now)?;
@@ -164,6 +172,21 @@ fn check_scope(scope: Option<&Scope>, client: &Client) -> Result<(), Error> {
         return Err(refusal::api_key_scope(client.scope.as_str()).field("scope"));
     }
     Ok(())
+}
+
+/// Refuses resource servers that the client may not use, and an empty list of them, which is not the
+/// same as all of them.
+fn check_resources(resources: Option<&Resources>, client: &Client) -> Result<(), Error> {
+    let Some(resources) = resources else {
+        return Ok(());
+    };
+    if resources.is_empty() {
+        return Err(refusal::api_key_no_resources().field("resources"));
+    }
+    if resources.is_subset(&client.resources) {
+        return Ok(());
+    }
+    Err(refusal::api_key_resources(client.resources.as_str()).field("resources"))
 }
 
 /// Refuses a new key for a client whose security profile does not allow API keys.
@@ -284,13 +307,16 @@ pub struct ApiKeyPatch {
     pub allowed_ips: Option<IpRanges>,
     /// Whether the key may manage the client's keys by `/apiKeys`.
     pub manage_keys: Option<bool>,
+    /// The new resource servers; `Some(None)` is all that the client may use.
+    pub resources: Option<Option<Resources>>,
 }
 
 /// Changes the properties of an active key. The key itself stays the same.
 ///
 /// # Errors
 /// `not_found` for an unknown or expired key; `invalid_request` for an unusable name or expiry;
-/// `invalid_scope` beyond the client's scope; `conflict` if another key has the name.
+/// resource servers that the client may not use, or an empty list of them; `invalid_scope` beyond
+/// the client's scope; `conflict` if another key has the name.
 pub async fn update(
     store: &Arc<Store>,
     permit: Permit<KeysWrite>,
@@ -309,6 +335,7 @@ pub async fn update(
         .write(now, move |transaction| {
             let client = find_editable(transaction.database(), &permit, &client_id)?;
             check_scope(patch.scope.as_ref().and_then(Option::as_ref), &client)?;
+            check_resources(patch.resources.as_ref().and_then(Option::as_ref), &client)?;
             let mut active = active_keys(transaction.database(), &client_id, now)?;
             let position = active
                 .iter()
@@ -332,6 +359,9 @@ pub async fn update(
             }
             if let Some(manage_keys) = patch.manage_keys {
                 key.manage_keys = manage_keys;
+            }
+            if let Some(resources) = patch.resources.clone() {
+                key.resources = resources;
             }
             api_key::update(transaction, &key)?;
             permit.audit(
@@ -445,6 +475,7 @@ fn successor(old: &ApiKey, now: Timestamp) -> NewApiKey {
             .map(|end| now.saturating_add(end.duration_since(old.created_at))),
         allowed_ips: old.allowed_ips.clone(),
         manage_keys: old.manage_keys,
+        resources: old.resources.clone(),
     }
 }
 
@@ -490,6 +521,7 @@ mod tests {
             allowed_ips: IpRanges::default(),
             last_used_at: None,
             replaced_by: None,
+            resources: Some("urn:orders".parse().unwrap()),
         }
     }
 
@@ -505,6 +537,7 @@ mod tests {
             let new = successor(&old, at(600));
             assert_eq!(new.expires_at, expected, "{expires_at:?}");
             assert_eq!((&new.name, &new.scope), (&old.name, &old.scope));
+            assert_eq!(new.resources, old.resources);
             assert!(new.manage_keys);
         }
     }

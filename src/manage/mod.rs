@@ -12,7 +12,9 @@ use crate::error::refusal::{self, not_found};
 use crate::error::{Code, Error};
 
 pub mod account;
+pub mod account_deletion;
 pub mod actor;
+pub mod announcement;
 pub mod api_key;
 pub mod audit;
 pub mod client;
@@ -39,6 +41,7 @@ pub mod traffic;
 pub mod trial;
 pub mod trust_preset;
 pub mod trust_rule;
+pub mod unused_credential;
 pub mod usage;
 pub mod user;
 pub mod webhook;

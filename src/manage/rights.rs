@@ -78,6 +78,12 @@ pub enum Right {
     /// Read the status of the installation: nodes, database, keys, background jobs.
     #[strum(serialize = "keyward:status:read")]
     StatusRead,
+    /// Read announcements.
+    #[strum(serialize = "keyward:announcements:read")]
+    AnnouncementsRead,
+    /// Create, update and delete announcements.
+    #[strum(serialize = "keyward:announcements:write")]
+    AnnouncementsWrite,
     /// Act on all accounts instead of one.
     #[strum(serialize = "keyward:operator")]
     Operator,
@@ -101,6 +107,8 @@ impl Right {
                 | Right::SigningKeysRead
                 | Right::SigningKeysWrite
                 | Right::StatusRead
+                | Right::AnnouncementsRead
+                | Right::AnnouncementsWrite
                 | Right::Operator
         )
     }
@@ -255,6 +263,8 @@ right_types! {
     StatusRead
     WebhooksRead
     WebhooksWrite
+    AnnouncementsRead
+    AnnouncementsWrite
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::error::{Error, refusal};
 use crate::request_context::RequestContext;
 use crate::store::Transaction;
 use crate::store::account::{self, Account};
+use crate::store::announcement::{self, Announcement};
 use crate::store::audit::{Action, Recorder};
 use crate::store::session::{self, AuthLevel, Session};
 use crate::store::user::{self, Role, User};
@@ -35,6 +36,7 @@ pub struct ActiveSession {
     pub(super) row: Session,
     csrf_token: Fingerprint,
     requires_second_factor: bool,
+    announcements: Vec<Announcement>,
 }
 
 impl ActiveSession {
@@ -72,6 +74,11 @@ impl ActiveSession {
     /// `operator_second_factor`.
     pub fn requires_second_factor(&self) -> bool {
         self.requires_second_factor
+    }
+
+    /// The announcements that the user sees.
+    pub fn announcements(&self) -> &[Announcement] {
+        &self.announcements
     }
 
     /// Whether a second factor is required and the user has not enrolled one.
@@ -181,10 +188,12 @@ pub async fn resume(
                 Some(id) => account::find(database, id)?,
                 None => None,
             };
-            Ok::<_, Error>(Some((row, user, account)))
+            let own_account = user.account_id.as_deref();
+            let announcements = announcement::visible(database, &user.id, own_account, now)?;
+            Ok::<_, Error>(Some((row, user, account, announcements)))
         })
         .await?;
-    let Some((row, user, account)) = found else {
+    let Some((row, user, account, announcements)) = found else {
         return Ok(None);
     };
     // Closing an account deletes its sessions; one may have been created by a node that did not know.
@@ -217,6 +226,7 @@ pub async fn resume(
         row,
         csrf_token: csrf_token(cookie),
         requires_second_factor,
+        announcements,
     }))
 }
 

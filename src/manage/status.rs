@@ -18,6 +18,7 @@ use crate::store::mail::{self, Mail};
 use crate::store::node::{self, Node};
 use crate::store::signing_key::{self, SigningKey, asked_algorithms, signing_with};
 use crate::store::statistics::{self, Statistics};
+use crate::store::unused_credential::{self, UnusedCounts};
 use crate::store::{Database, DatabaseUrl, Store, StoreError};
 
 /// The version of this program.
@@ -200,6 +201,8 @@ pub struct Status {
     pub nodes: Vec<NodeStatus>,
     /// The signing keys, by algorithm.
     pub signing_keys: Vec<SigningKeyStatus>,
+    /// How many active credentials were not used for 90 days: no problem, but worth a look.
+    pub unused_credentials: UnusedCounts,
     /// What needs attention; empty if nothing does.
     pub problems: Vec<Problem>,
 }
@@ -247,6 +250,7 @@ pub async fn show(
                     migrations,
                     newest_migration,
                 },
+                unused_credentials: unused_credential::count(database, time)?,
                 problems: problems(&nodes, &signing_keys, late_mail(database, time)?, time),
                 nodes,
                 signing_keys,

@@ -14,6 +14,7 @@ use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::decimal;
 use crate::error::{Error, refusal};
 use crate::manage::account::{self, Account, AccountDetails, AccountPatch};
+use crate::manage::account_deletion;
 use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
 
 /// The accounts of partners, found by name or id and by page, and the form to create another.
@@ -62,7 +63,7 @@ fn rows(user: &CurrentUser, accounts: &[Account]) -> Markup {
             vec![
                 html! {
                     a href={ (user.link("/applications")) "?account=" (account.id) } { (clip(&account.name)) }
-                    @if account.closed_at.is_some() { " " (badge("off", &user.t("account-closed"))) }
+                    @if let Some(state) = state_message(account) { " " (badge("off", &user.t(state))) }
                 },
                 components::id(user, &account.id),
                 user.day(account.created_at),
@@ -166,24 +167,34 @@ fn edit_page(
     };
     let header = PageHeader {
         breadcrumbs: vec![NavItem::Accounts.breadcrumb(user)],
-        badges: account
-            .closed_at
-            .map(|_| badge("off", &user.t("account-closed"))),
+        badges: state_message(account).map(|state| badge("off", &user.t(state))),
         error,
         ..PageHeader::titled(account.name.clone())
     };
     user_page(user, NavItem::Accounts, header, content)
 }
 
-/// Closes an open account, or opens a closed one.
+/// The message for the state of an account that is not open.
+fn state_message(account: &Account) -> Option<&'static str> {
+    if account.is_being_deleted() {
+        return Some("account-deleting");
+    }
+    account.closed_at.map(|_| "account-closed")
+}
+
+/// Closes an open account, or opens or deletes a closed one.
 fn state_section(user: &CurrentUser, account: &Account) -> Markup {
     let path = |action: &str| format!("/accounts/{}/{action}", account.id);
     html! {
         section aria-labelledby="account-state" {
             h2 #account-state { (user.t("column-state")) }
-            @if let Some(at) = account.closed_at {
+            @if account.is_being_deleted() {
+                p { (user.t("account-deleting-text")) }
+            } @else if let Some(at) = account.closed_at {
                 p { (user.tr("account-closed-since", &[("at", user.date_time_text(at).into())])) }
                 (components::button(user, &path("reopen"), &user.t("account-reopen"), ""))
+                p { (user.t("account-delete-text")) }
+                p { a.button.danger href=(user.link(&path("delete"))) { (user.t("account-delete")) } }
             } @else {
                 p { (user.t("account-close-text")) }
                 p { a.button.danger href=(user.link(&path("close"))) { (user.t("account-close")) } }
@@ -228,6 +239,63 @@ pub async fn close(
     let permit = user.may(AccountsWrite)?;
     account::close(&user.server.store, permit, &id).await?;
     Ok(done(&user, "/accounts", "account-closed"))
+}
+
+/// Asks for the name of an account before it is deleted.
+pub async fn confirm_delete(
+    user: CurrentUser,
+    id: Path<String>,
+) -> Result<HttpResponse, PageError> {
+    user.may(AccountsWrite)?;
+    let details = find(&user, &id).await?;
+    Ok(delete_page(&user, &details, &Form::default(), None))
+}
+
+fn delete_page(
+    user: &CurrentUser,
+    details: &AccountDetails,
+    submitted: &Form,
+    error: Option<&Error>,
+) -> HttpResponse {
+    let AccountDetails { account, limits } = details;
+    let name = account.name.as_str();
+    let question = html! {
+        p { (user.t("account-delete-text")) }
+        p { (user.tr("account-close-clients", &[("count", limits.clients.into())])) }
+    };
+    let content = components::confirmation(
+        user,
+        question,
+        &format!("/accounts/{}/delete", account.id),
+        &user.t("account-delete"),
+        &edit_path(&account.id),
+        html! { (Field::new(user, "name", error).help("help-account-delete-name").input("text", submitted.get("name"))) },
+    );
+    let breadcrumbs = vec![
+        NavItem::Accounts.breadcrumb(user),
+        (edit_path(&account.id), account.name.clone()),
+    ];
+    let header = PageHeader {
+        breadcrumbs,
+        error,
+        ..PageHeader::titled(user.tr("account-delete-title", &[("name", name.into())]))
+    };
+    user_page(user, NavItem::Accounts, header, content)
+}
+
+/// Begins to delete a closed account.
+pub async fn delete(
+    AuthenticatedForm { user, form }: AuthenticatedForm,
+    id: Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let permit = user.may(AccountsWrite)?;
+    let details = find(&user, &id).await?;
+    let (store, id) = (&user.server.store, details.account.id.as_str());
+    let deleted = account_deletion::delete(store, permit, id, form.text("name")).await;
+    match recoverable(&user, deleted, "/accounts")? {
+        Ok(_) => Ok(done(&user, "/accounts", "account-deleting")),
+        Err(error) => Ok(delete_page(&user, &details, &form, Some(&error))),
+    }
 }
 
 /// Opens a closed account again.

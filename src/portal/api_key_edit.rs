@@ -1,4 +1,4 @@
-//! Changes of an API key: its name, expiry, scope and IP addresses.
+//! Changes of an API key: its name, expiry, scope, resource servers and IP addresses.
 
 use actix_web::HttpResponse;
 use actix_web::web::Path;
@@ -14,7 +14,7 @@ use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::error::{Error, refusal};
 use crate::manage::actor::KeysWrite;
-use crate::manage::api_key::{self, ApiKeyPatch, ApiKeyView};
+use crate::manage::api_key::{self, ApiKeyPatch, ApiKeyView, Resources};
 use crate::scope::Scope;
 
 /// The choice of a key that does not expire. The empty choice leaves the expiry as it is, so that a
@@ -33,6 +33,9 @@ pub async fn edit_form(
     let scope = key.scope.as_ref().unwrap_or(&application.client.scope);
     let mut fields = vec![("name", key.name.as_str()), ("allowed_ips", &ranges)];
     fields.extend(scope.iter().map(|token| ("scope", token)));
+    let resources = key.resources.as_ref();
+    let resources = resources.unwrap_or(&application.client.resources);
+    fields.extend(resources.iter().map(|identifier| ("resources", identifier)));
     if key.manage_keys {
         fields.push(("manage_keys", "on"));
     }
@@ -62,6 +65,9 @@ fn edit_page(
             (Field::new(user, "expires_in", error).select(&lifetimes, submitted.get("expires_in")))
             @if !application.client.scope.is_empty() {
                 (Field::new(user, "scope", error).checkboxes(application.client.scope.iter(), submitted))
+            }
+            @if !application.client.resources.is_empty() {
+                (Field::new(user, "resources", error).checkboxes(application.client.resources.iter(), submitted))
             }
             (Field::new(user, "allowed_ips", error).optional().help("help-allowed-ips").textarea(submitted.get("allowed_ips")))
             (Field::new(user, "manage_keys", error).help("help-manage-keys").checkbox(submitted.checked("manage_keys")))
@@ -106,6 +112,7 @@ pub async fn edit(
                 None
             },
             manage_keys: form.checkbox("manage_keys"),
+            resources: new_resources(&form, &application.client.resources)?,
         };
         let permit = user.may(KeysWrite)?;
         api_key::update(&user.server.store, permit, &ids.0, &ids.1, patch).await
@@ -132,10 +139,49 @@ fn new_scope(form: &Form, of_application: &Scope) -> Result<Option<Option<Scope>
     ))
 }
 
+/// The resource servers by the checked boxes, by the same rules as [`new_scope`].
+fn new_resources(
+    form: &Form,
+    of_application: &Resources,
+) -> Result<Option<Option<Resources>>, Error> {
+    if of_application.is_empty() {
+        return Ok(None);
+    }
+    let Some(resources) = form.resources("resources")? else {
+        return Err(refusal::api_key_no_resource().field("resources"));
+    };
+    Ok(Some(
+        Some(resources).filter(|resources| !of_application.is_subset(resources)),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::error::Code;
+
+    #[test]
+    fn a_form_without_resource_servers_never_extends_those_of_the_key() {
+        let of_application: Resources = "urn:a urn:b".parse().unwrap();
+        let cases = [
+            ("resources=urn%3Aa", Ok(Some(Some("urn:a")))),
+            ("resources=urn%3Aa&resources=urn%3Ab", Ok(Some(None))),
+            ("resources=", Err(Code::InvalidRequest)),
+            ("name=x", Err(Code::InvalidRequest)),
+            ("resources=orders", Err(Code::InvalidRequest)),
+        ];
+        for (body, expected) in cases {
+            let form = Form::parse(body.as_bytes());
+            let resources = new_resources(&form, &of_application);
+            let words = resources.as_ref().map(|resources| {
+                let resources = resources.as_ref()?;
+                Some(resources.as_ref().map(Resources::as_str))
+            });
+            assert_eq!(words.map_err(Error::code), expected, "{body}");
+        }
+        let form = Form::parse(b"name=x");
+        assert_eq!(new_resources(&form, &Resources::default()).unwrap(), None);
+    }
 
     #[test]
     fn a_form_without_a_scope_never_extends_that_of_the_key() {

@@ -16,7 +16,7 @@ use super::list_query::ListQuery;
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
-use super::try_key;
+use super::{try_key, unused_credentials};
 use crate::clock::Timestamp;
 use crate::credential::Credential;
 use crate::error::{Code, Error, refusal};
@@ -68,6 +68,7 @@ pub async fn choose(user: CurrentUser) -> Result<HttpResponse, PageError> {
             }
         }
         (page.links)
+        p { a href=(user.link(unused_credentials::PATH)) { (user.t("unused-all")) } }
     };
     Ok(user_page(
         &user,
@@ -169,6 +170,7 @@ pub fn rows(user: &CurrentUser, application: &Application, keys: &[ApiKeyView]) 
                     @else { (page_link(&key.name)) }
                     @if key.manage_keys { " " (badge("plain", &user.t("manages-keys"))) }
                     @if let Some(scope) = &key.scope { div.detail { (clip(scope.as_str())) } }
+                    @if let Some(resources) = &key.resources { div.detail { (clip(resources.as_str())) } }
                     @if !key.allowed_ips.as_str().is_empty() { div.detail { (clip(key.allowed_ips.as_str())) } }
                 },
                 html! { span.id { code title={ (key.shown) "…" } { (key.shown) "…" } } },
@@ -213,12 +215,17 @@ fn new_form(
     submitted: &Form,
     error: Option<&Error>,
 ) -> Markup {
-    let unfolded = ["expires_in", "scope", "allowed_ips", "manage_keys"]
-        .iter()
-        .any(|field| {
-            submitted.checked(field)
-                || error.is_some_and(|error| error.wrong_field() == Some(field))
-        });
+    let unfolded = [
+        "expires_in",
+        "scope",
+        "resources",
+        "allowed_ips",
+        "manage_keys",
+    ]
+    .iter()
+    .any(|field| {
+        submitted.checked(field) || error.is_some_and(|error| error.wrong_field() == Some(field))
+    });
     let lifetimes = duration_choices(user, &LIFETIMES, "no-expiry");
     components::idempotent_form(
         user,
@@ -231,6 +238,9 @@ fn new_form(
                 (Field::new(user, "expires_in", error).select(&lifetimes, submitted.get("expires_in")))
                 @if !application.client.scope.is_empty() {
                     (Field::new(user, "scope", error).optional().help("help-key-scope").checkboxes(application.client.scope.iter(), submitted))
+                }
+                @if !application.client.resources.is_empty() {
+                    (Field::new(user, "resources", error).optional().help("help-key-resources").checkboxes(application.client.resources.iter(), submitted))
                 }
                 (Field::new(user, "allowed_ips", error).optional().help("help-allowed-ips").textarea(submitted.get("allowed_ips")))
                 (Field::new(user, "manage_keys", error).help("help-manage-keys").checkbox(submitted.checked("manage_keys")))
@@ -247,7 +257,7 @@ pub async fn create(
 ) -> Result<HttpResponse, PageError> {
     let application = Application::find(&user, &id).await?;
     let created = async {
-        // Nothing checked: the whole scope of the application.
+        // Nothing checked: the whole scope of the application, and all of its resource servers.
         let scope = Some(form.scope("scope")?).filter(|scope| !scope.is_empty());
         let expires_at = form
             .duration("expires_in")?
@@ -258,6 +268,7 @@ pub async fn create(
             expires_at,
             allowed_ips: allowed_ips(&form)?,
             manage_keys: form.checked("manage_keys"),
+            resources: form.resources("resources")?,
         };
         api_key::create(&user.server.store, user.may(KeysWrite)?, &id, new).await
     };

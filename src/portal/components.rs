@@ -266,7 +266,11 @@ pub fn unused(user: &CurrentUser, is_unused: bool) -> Markup {
 
 /// The hint about credentials that were not used for 90 days.
 pub fn unused_hint(user: &CurrentUser, any_unused: bool) -> Markup {
-    html! { @if any_unused { div.hint { p { (user.t("unused-hint")) } } } }
+    html! {
+        @if any_unused {
+            div.hint { p { (user.t("unused-hint")) " " a href=(user.link("/unused-credentials")) { (user.t("unused-all")) } } }
+        }
+    }
 }
 
 /// When a credential expires. The script counts down to it.

@@ -42,6 +42,8 @@ pub async fn show_key(
     let subject = Subject::ApiKey(key.id.clone());
     let usage = usage_of(&user, &application, subject, &path).await?;
     let scope = key.scope.as_ref().unwrap_or(&application.client.scope);
+    let resources = key.resources.as_ref();
+    let resources = resources.unwrap_or(&application.client.resources);
     let addresses = key
         .allowed_ips
         .as_str()
@@ -53,6 +55,7 @@ pub async fn show_key(
             dl.facts {
                 dt { (user.t("column-key")) } dd { code { (key.shown) "…" } }
                 dt { (user.t("field-scope")) } dd { (chips(&user, scope.iter(), "nothing")) }
+                dt { (user.t("field-resources")) } dd { (chips(&user, resources.iter(), "nothing")) }
                 dt { (user.t("field-allowed-ips")) } dd { (chips(&user, addresses, "any-address")) }
                 dt { (user.t("column-created-by")) } dd { (actor_name(&user, &key.created_by)) }
                 dt { (user.t("column-created")) } dd { (user.date_time(key.created_at)) }

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::parse_duration;
 use crate::error::{Code, Error, refusal};
+use crate::manage::api_key::Resources;
 use crate::scope::{InvalidScope, Scope};
 use crate::secret::SecretString;
 
@@ -136,6 +137,17 @@ impl Form {
         words
             .parse()
             .map_err(|error: InvalidScope| refusal::invalid_scope(&error.to_string()).field(name))
+    }
+
+    /// The resource servers that the checked boxes of a field stand for; `None` if none is checked.
+    ///
+    /// # Errors
+    /// `invalid_request` if a value is no identifier of a resource server.
+    pub fn resources(&self, name: &'static str) -> Result<Option<Resources>, Error> {
+        let checked: Vec<String> = self.all(name).map(str::to_owned).collect();
+        let resources = Resources::parse_all(&checked)
+            .map_err(|error| Error::new(Code::InvalidRequest, error.to_string()).field(name))?;
+        Ok(Some(resources).filter(|resources| !resources.is_empty()))
     }
 
     /// The fields that may be shown again: neither secrets nor the CSRF token.

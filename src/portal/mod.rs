@@ -21,6 +21,7 @@ use actix_web::{
 mod account;
 mod account_field;
 mod accounts;
+mod announcements;
 mod api_key_bulk;
 mod api_key_edit;
 mod api_keys;
@@ -65,6 +66,7 @@ mod status;
 mod trust_rule_form;
 mod trust_rules;
 mod try_key;
+mod unused_credentials;
 mod usage;
 mod user_agent;
 mod webhook_form;
@@ -266,6 +268,7 @@ fn pages(config: &mut web::ServiceConfig) {
             [get(secrets::confirm_delete), post(secrets::delete)],
         ))
         .service(at("/api-keys", [get(api_keys::choose)]))
+        .service(at("/unused-credentials", [get(unused_credentials::list)]))
         .service(at("/try", [get(try_key::show), post(try_key::try_out)]))
         .service(at(
             "/applications/{id}/revoke-keys",
@@ -353,6 +356,10 @@ fn pages(config: &mut web::ServiceConfig) {
             "/accounts/{id}/close",
             [get(accounts::confirm_close), post(accounts::close)],
         ))
+        .service(at(
+            "/accounts/{id}/delete",
+            [get(accounts::confirm_delete), post(accounts::delete)],
+        ))
         .service(at("/accounts/{id}/reopen", [post(accounts::reopen)]))
         .service(at(
             "/accounts/{id}/second-factor",
@@ -430,6 +437,25 @@ fn pages(config: &mut web::ServiceConfig) {
                 get(signing_keys::confirm_retire),
                 post(signing_keys::retire),
             ],
+        ))
+        .service(at(
+            "/announcements",
+            [get(announcements::list), post(announcements::create)],
+        ))
+        .service(at(
+            "/announcements/{id}/edit",
+            [get(announcements::edit_form), post(announcements::edit)],
+        ))
+        .service(at(
+            "/announcements/{id}/delete",
+            [
+                get(announcements::confirm_delete),
+                post(announcements::delete),
+            ],
+        ))
+        .service(at(
+            "/announcements/{id}/dismiss",
+            [post(announcements::dismiss)],
         ))
         .service(at("/status", [get(status::show)]))
         .service(at("/status/mail", [get(mails::list), post(mails::test)]))

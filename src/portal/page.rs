@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use maud::{DOCTYPE, Markup, html};
 
+use super::announcements;
 use super::assets;
 use super::components::hidden;
 use super::form::CSRF_TOKEN;
@@ -15,8 +16,9 @@ use super::session_extractor::{CurrentUser, PageContext};
 use crate::error::Error;
 use crate::http::error::LogError;
 use crate::manage::actor::{
-    AccountsRead, AccountsWrite, AuditRead, ClientsRead, KeysRead, RegistrationRead,
-    ResourcesWrite, SigningKeysRead, StatusRead, TokensRead, UsersRead, WebhooksRead,
+    AccountsRead, AccountsWrite, AnnouncementsRead, AuditRead, ClientsRead, KeysRead,
+    RegistrationRead, ResourcesWrite, SigningKeysRead, StatusRead, TokensRead, UsersRead,
+    WebhooksRead,
 };
 
 /// An item of the menu.
@@ -33,6 +35,7 @@ pub enum NavItem {
     Webhooks,
     SigningKeys,
     Audit,
+    Announcements,
     Status,
     Profile,
     Search,
@@ -65,6 +68,7 @@ const MENU: [(&str, &[NavItem]); 4] = [
         &[
             NavItem::ResourceServers,
             NavItem::SigningKeys,
+            NavItem::Announcements,
             NavItem::Status,
         ],
     ),
@@ -85,6 +89,7 @@ impl NavItem {
             NavItem::Webhooks => "/webhooks",
             NavItem::SigningKeys => "/signing-keys",
             NavItem::Audit => "/audit",
+            NavItem::Announcements => "/announcements",
             NavItem::Status => "/status",
             NavItem::Profile => "/profile",
             NavItem::Search => search::PATH,
@@ -105,6 +110,7 @@ impl NavItem {
             NavItem::Webhooks => "menu-webhooks",
             NavItem::SigningKeys => "menu-signing-keys",
             NavItem::Audit => "menu-audit",
+            NavItem::Announcements => "menu-announcements",
             NavItem::Status => "menu-status",
             NavItem::Profile => "menu-profile",
             NavItem::Search => "search",
@@ -130,6 +136,7 @@ impl NavItem {
             NavItem::Webhooks => user.can(WebhooksRead),
             NavItem::SigningKeys => user.can(SigningKeysRead),
             NavItem::Audit => user.can(AuditRead),
+            NavItem::Announcements => user.can(AnnouncementsRead),
             NavItem::Status => user.can(StatusRead),
             NavItem::Profile | NavItem::Search => true,
         }
@@ -196,7 +203,7 @@ pub fn user_page(
     let content = html! {
         div.columns {
             nav.menu aria-label=(user.t("menu")) { (menu) }
-            main #main tabindex="-1" { (body(user, &header, content)) }
+            main #main tabindex="-1" { (announcements::banners(user)) (body(user, &header, content)) }
         }
     };
     let menu = Menu {

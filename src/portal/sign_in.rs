@@ -65,7 +65,7 @@ pub async fn show(context: PageContext) -> Result<HttpResponse, PageError> {
 
 /// The path to redirect to after sign-in: `wanted` if it is a page of the portal, else the start
 /// page. It comes from the request, and must not redirect to another site.
-fn safe_redirect(context: &PageContext, wanted: &str) -> String {
+pub(super) fn safe_redirect(context: &PageContext, wanted: &str) -> String {
     let start = context.link("");
     let leads_back = [context.link("/sign-in"), context.link("/second-factor")]
         .iter()

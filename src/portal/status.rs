@@ -8,6 +8,7 @@ use super::language::message_id;
 use super::page::{NavItem, PageHeader, user_page};
 use super::page_error::PageError;
 use super::session_extractor::CurrentUser;
+use super::unused_credentials;
 use crate::clock::Timestamp;
 use crate::manage::actor::StatusRead;
 use crate::manage::status::{self, NodeStatus, Problem, Status};
@@ -49,6 +50,7 @@ fn problems(user: &CurrentUser, problems: &[Problem]) -> Markup {
 
 fn facts(user: &CurrentUser, status: &Status) -> Markup {
     let database = &status.database;
+    let unused = status.unused_credentials;
     let mebibytes = database.bytes / (1024 * 1024);
     html! {
         dl.facts {
@@ -62,6 +64,11 @@ fn facts(user: &CurrentUser, status: &Status) -> Markup {
             dt { (user.t("mails")) } dd {
                 (user.t(if user.server.mailer().is_some() { "status-mail-on" } else { "status-mail-off" }))
                 " " a href=(user.link("/status/mail")) { (user.t("status-mail-show")) }
+            }
+            dt { (user.t("unused-credentials")) } dd {
+                a href=(user.link(unused_credentials::PATH)) {
+                    (user.tr("status-unused", &[("keys", unused.api_keys.into()), ("secrets", unused.client_secrets.into())]))
+                }
             }
         }
     }

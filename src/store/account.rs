@@ -74,6 +74,8 @@ pub struct Account {
     pub kind: AccountKind,
     /// When the account was closed; null if it is open. Nothing of a closed account is accepted.
     pub closed_at: Option<Timestamp>,
+    /// Since when the account is being deleted, with everything in it; null if it is not.
+    pub deleting_at: Option<Timestamp>,
 }
 
 /// How many clients an account can have by default.
@@ -83,6 +85,11 @@ impl Account {
     /// How many clients the account can have.
     pub fn client_limit(&self) -> i64 {
         self.max_clients.unwrap_or(DEFAULT_MAX_CLIENTS)
+    }
+
+    /// Whether the account is being deleted.
+    pub fn is_being_deleted(&self) -> bool {
+        self.closed_at.is_some() && self.deleting_at.is_some()
     }
 
     /// A partner's account.
@@ -95,6 +102,7 @@ impl Account {
             max_clients: None,
             kind: AccountKind::Partner,
             closed_at: None,
+            deleting_at: None,
         }
     }
 }
@@ -254,6 +262,29 @@ pub fn any(database: &mut Database) -> Result<bool, StoreError> {
         .first::<String>(database)
         .optional()?
         .is_some())
+}
+
+/// The id of an account that is being deleted, if there is one.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn next_deleting(database: &mut Database) -> Result<Option<String>, StoreError> {
+    Ok(accounts::table
+        .filter(accounts::deleting_at.is_not_null())
+        .filter(accounts::closed_at.is_not_null())
+        .order(accounts::deleting_at)
+        .select(accounts::id)
+        .first(database)
+        .optional()?)
+}
+
+/// Deletes an account, of which nothing is left.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer, or the account still owns something.
+pub fn delete(transaction: &mut Transaction<'_>, id: &str) -> Result<(), StoreError> {
+    diesel::delete(accounts::table.find(id)).execute(transaction.modify())?;
+    Ok(())
 }
 
 /// Inserts an account; its name must be free.

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
 use super::credential_use::{LAST_USE_PRECISION, is_unused};
+use super::resource_server::Resources;
 use super::schema::{api_keys, revoked_api_keys};
 use super::{Change, Database, StoreError, Transaction};
 use crate::client_ip::{ClientIp, parse_network};
@@ -48,6 +49,9 @@ pub struct ApiKey {
     /// a key that was rotated before this column existed and whose successor had been deleted by
     /// then.
     pub replaced_by: Option<String>,
+    /// The resource servers that the key is for, a subset of the client's and never empty; none for
+    /// all of the client's.
+    pub resources: Option<Resources>,
 }
 
 impl ApiKey {
@@ -433,6 +437,7 @@ mod tests {
             allowed_ips: IpRanges::default(),
             last_used_at: None,
             replaced_by: None,
+            resources: None,
         }
     }
 

@@ -32,10 +32,22 @@ pub enum Action {
     AccountClose,
     #[strum(serialize = "account.create")]
     AccountCreate,
+    #[strum(serialize = "account.delete")]
+    AccountDelete,
+    #[strum(serialize = "account.deleted")]
+    AccountDeleted,
     #[strum(serialize = "account.reopen")]
     AccountReopen,
     #[strum(serialize = "account.update")]
     AccountUpdate,
+    #[strum(serialize = "announcement.create")]
+    AnnouncementCreate,
+    #[strum(serialize = "announcement.delete")]
+    AnnouncementDelete,
+    #[strum(serialize = "announcement.dismiss")]
+    AnnouncementDismiss,
+    #[strum(serialize = "announcement.update")]
+    AnnouncementUpdate,
     #[strum(serialize = "api_key.create")]
     ApiKeyCreate,
     #[strum(serialize = "api_key.delete")]
@@ -191,6 +203,7 @@ impl Action {
         matches!(
             self,
             Action::AccountCreate
+                | Action::AnnouncementCreate
                 | Action::ApiKeyCreate
                 | Action::ApiKeyRotate
                 | Action::ClientCreate

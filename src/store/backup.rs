@@ -37,6 +37,9 @@ const TABLES: &[(&str, Treatment)] = &[
     ("registration_tokens", Treatment::Replace),
     ("trust_rules", Treatment::Replace),
     ("users", Treatment::Replace),
+    ("announcements", Treatment::Replace),
+    // A notice that was dismissed is not shown again.
+    ("dismissed_announcements", Treatment::Merge),
     ("audit", Treatment::Merge),
     ("tokens", Treatment::Merge),
     ("revocations", Treatment::Merge),
@@ -395,6 +398,12 @@ fn keep_revoked(database: &mut Database, now: Timestamp) -> Result<(), StoreErro
                   closed_at = COALESCE((SELECT closed_at FROM temp.accounts_before WHERE accounts_before.id = accounts.id), \
                                        closed_at)";
     sql(database, closed)?;
+    // An account that was deleted since the backup is restored, but closed.
+    let deleted = "UPDATE main.accounts SET closed_at = COALESCE(closed_at, ?) \
+                   WHERE id IN (SELECT target FROM main.audit WHERE action = 'account.delete')";
+    diesel::sql_query(deleted)
+        .bind::<BigInt, _>(now)
+        .execute(database)?;
     let of_clients = "UPDATE main.clients SET \
                       account_closed_at = (SELECT closed_at FROM main.accounts WHERE accounts.id = clients.account_id)";
     sql(database, of_clients)?;

@@ -29,6 +29,11 @@ pub(super) fn is_unused(
     now.duration_since(last_used_at.unwrap_or(recorded_from)) >= UNUSED_AFTER
 }
 
+/// The time of the last use since which a credential counts as unused.
+pub(super) fn unused_before(now: Timestamp) -> Timestamp {
+    now.saturating_sub(UNUSED_AFTER)
+}
+
 /// The number of origins that are kept for each API key and each client, those that were seen last.
 pub const MAX_ORIGINS: usize = 10;
 

@@ -25,6 +25,7 @@ use crate::error::{Error, refusal};
 use crate::metrics::PoolState;
 
 pub mod account;
+pub mod announcement;
 pub mod api_key;
 pub mod audit;
 pub mod backup;
@@ -63,6 +64,7 @@ pub mod token;
 pub mod token_records;
 pub mod traffic_sums;
 pub mod trust_rule;
+pub mod unused_credential;
 pub mod used_jti;
 pub mod user;
 pub mod webhook;

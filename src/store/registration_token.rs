@@ -54,6 +54,22 @@ pub fn list(database: &mut Database) -> Result<Vec<RegistrationToken>, StoreErro
         .load(database)?)
 }
 
+/// The ids of up to `limit` tokens of an account.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn of_account(
+    database: &mut Database,
+    account_id: &str,
+    limit: i64,
+) -> Result<Vec<String>, StoreError> {
+    Ok(registration_tokens::table
+        .filter(registration_tokens::account_id.eq(account_id))
+        .limit(limit)
+        .select(registration_tokens::id)
+        .load(database)?)
+}
+
 /// Inserts a token.
 ///
 /// # Errors

@@ -162,6 +162,14 @@ impl Resources {
         &self.0
     }
 
+    /// The set of these identifiers.
+    ///
+    /// # Errors
+    /// [`InvalidIdentifier`] if one of them cannot be an identifier.
+    pub fn parse_all(identifiers: &[String]) -> Result<Self, InvalidIdentifier> {
+        identifiers.join(" ").parse()
+    }
+
     /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -177,6 +185,11 @@ impl Resources {
     /// Whether each identifier is also in `other`.
     pub fn is_subset(&self, other: &Resources) -> bool {
         self.iter().all(|own| other.contains(own))
+    }
+
+    /// The identifiers that are also in `other`.
+    pub fn intersection(&self, other: &Resources) -> Resources {
+        self.iter().filter(|own| other.contains(own)).collect()
     }
 
     /// Whether `identifier` is in the set, compared byte by byte.
@@ -431,6 +444,9 @@ mod tests {
         let one: Resources = "urn:b".parse().unwrap();
         assert!(one.is_subset(&resources) && !resources.is_subset(&one));
         assert!(Resources::default().is_subset(&one));
+        let other: Resources = "urn:b urn:c".parse().unwrap();
+        assert_eq!(resources.intersection(&other), one);
+        assert!(resources.intersection(&Resources::default()).is_empty());
         for text in ["orders", "urn:\u{e9}", "urn:a\turn:b"] {
             assert!(text.parse::<Resources>().is_err(), "{text}");
         }

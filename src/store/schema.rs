@@ -10,6 +10,7 @@ diesel::table! {
         kind -> Text,
         search_key -> Text,
         closed_at -> Nullable<BigInt>,
+        deleting_at -> Nullable<BigInt>,
     }
 }
 
@@ -72,6 +73,7 @@ diesel::table! {
         last_used_at -> Nullable<BigInt>,
         replaced_by -> Nullable<Text>,
         expiry_announced_at -> Nullable<BigInt>,
+        resources -> Nullable<Text>,
     }
 }
 
@@ -405,6 +407,27 @@ diesel::table! {
         delivered_at -> Nullable<BigInt>,
         response_status -> Nullable<BigInt>,
         failure -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    announcements (id) {
+        id -> Text,
+        severity -> Text,
+        text_en -> Text,
+        text_fr -> Text,
+        account_id -> Nullable<Text>,
+        starts_at -> BigInt,
+        ends_at -> BigInt,
+        created_at -> BigInt,
+        created_by -> Text,
+    }
+}
+
+diesel::table! {
+    dismissed_announcements (announcement_id, user_id) {
+        announcement_id -> Text,
+        user_id -> Text,
     }
 }
 

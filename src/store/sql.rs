@@ -6,6 +6,7 @@ use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::{BigInt, Text};
 
 use super::account::AccountKind;
+use super::announcement::Severity;
 use super::api_key::IpRanges;
 use super::client::{AuthMethod, DisabledBy};
 use super::grant_type::GrantTypes;
@@ -83,5 +84,6 @@ stored_as_text!(
     SecurityProfile,
     WebhookDisabledBy,
     DeliveryFailure,
-    MailKind
+    MailKind,
+    Severity
 );

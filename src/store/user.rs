@@ -128,6 +128,23 @@ pub fn find(database: &mut Database, email_or_id: &str) -> Result<Option<User>, 
     Ok(named.select(User::as_select()).first(database).optional()?)
 }
 
+/// Up to `limit` users of an account.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn of_account(
+    database: &mut Database,
+    account_id: &str,
+    limit: i64,
+) -> Result<Vec<User>, StoreError> {
+    Ok(users::table
+        .filter(users::account_id.eq(account_id))
+        .order(users::id)
+        .limit(limit)
+        .select(User::as_select())
+        .load(database)?)
+}
+
 /// The user with this e-mail address, in lower case.
 ///
 /// # Errors

@@ -202,6 +202,7 @@ async function developing(language) {
   await see('search dialog')
 
   await go('/api-keys')
+  await go('/unused-credentials')
   await go('/try')
   await unchecked(page)
   await send(page)
@@ -451,6 +452,19 @@ async function operating(language) {
   await fill(page, { to: 'someone@acme.example' })
   await button(page, '/status/mail')
   await see('mail, tested')
+  await go('/announcements')
+  await fill(page, { text_en: 'Maintenance on Sunday', text_fr: 'Maintenance dimanche', ends_at: 'soon' })
+  await button(page, '/announcements')
+  await see('announcements, wrong')
+  await fill(page, { severity: 'warning', ends_at: new Date(Date.now() + 24 * 3600 * 1000).toISOString() })
+  await button(page, '/announcements')
+  await see('announcements, one')
+  await leads(page, () => page.locator('a[href$="/edit"]').first().click())
+  await see('announcement, edit')
+  await to(page, '/announcements')
+  await leads(page, () => page.locator('a[href$="/delete"]').first().click())
+  await see('announcement, delete')
+  await button(page, '/delete')
   await go('/profile')
   await page.setViewportSize(DESK)
   await leads(page, () => page.getByRole('button', { name: language === 'fr' ? 'English' : 'Français' }).click())
@@ -485,6 +499,30 @@ async function beginning(language) {
   await button(guest, '/people/second-factor')
   await look(guest, language, 'enrolment that is required')
   await leave(guest)
+  await ending(language, name)
+}
+
+/** An account is closed and deleted. */
+async function ending(language, name) {
+  const page = await someone(language, operator)
+  const edit = async () => {
+    await to(page, '/accounts')
+    await leads(page, () => page.locator(`tr:has-text("${name}") a[href$="/edit"]`).click())
+  }
+  await edit()
+  await leads(page, () => page.locator('a[href$="/close"]').click())
+  await button(page, '/close')
+  await edit()
+  await look(page, language, 'account, closed')
+  await leads(page, () => page.locator('main a[href$="/delete"]').click())
+  await look(page, language, 'delete account')
+  await fill(page, { name: 'another' })
+  await button(page, '/delete')
+  await look(page, language, 'delete account, wrong')
+  await fill(page, { name })
+  await button(page, '/delete')
+  await look(page, language, 'accounts, one is being deleted')
+  await leave(page)
 }
 
 async function preparing() {

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use actix_web::http::StatusCode;
 use actix_web::web::{Path, Payload};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Created, Creation, Page, nullable, ok};
+use super::{Created, Creation, Page, nullable, ok, respond};
 use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
 use crate::manage::account::{self, AccountPatch};
+use crate::manage::account_deletion;
 use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
 
 /// The account to create.
@@ -36,6 +38,14 @@ pub(in crate::http) struct UpdateAccount {
     #[serde(default, deserialize_with = "nullable")]
     #[schemars(with = "Option<u32>", range(min = 0, max = 1_000_000_000))]
     max_clients: Option<Option<u32>>,
+}
+
+/// The confirmation of a deletion.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct DeleteAccount {
+    /// The name of the account.
+    name: String,
 }
 
 /// `GET /api/v1/accounts`
@@ -78,6 +88,18 @@ pub(in crate::http) async fn close(api: ApiRequest, id: Path<String>) -> Handler
 pub(in crate::http) async fn reopen(api: ApiRequest, id: Path<String>) -> HandlerResult {
     let permit = api.permit(AccountsWrite).await?;
     Ok(ok(&account::reopen(api.store(), permit, &id).await?))
+}
+
+/// `POST /api/v1/accounts/{id}/delete`
+pub(in crate::http) async fn delete(
+    api: ApiRequest,
+    id: Path<String>,
+    payload: Payload,
+) -> HandlerResult {
+    let permit = api.permit(AccountsWrite).await?;
+    let DeleteAccount { name } = api.json(payload).await?;
+    let account = account_deletion::delete(api.store(), permit, &id, &name).await?;
+    Ok(respond(StatusCode::ACCEPTED, &account))
 }
 
 /// `PATCH /api/v1/accounts/{id}`

@@ -15,7 +15,7 @@ use crate::error::{Code, Error, refusal};
 use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
 use crate::manage::actor::{KeysRead, KeysWrite};
-use crate::manage::api_key::{self, ApiKeyPatch, ApiKeyView};
+use crate::manage::api_key::{self, ApiKeyPatch, ApiKeyView, Resources};
 use crate::scope::Scope;
 use crate::secret::Disclosed;
 use crate::store::api_key::IpRanges;
@@ -38,6 +38,9 @@ pub(in crate::http) struct CreateKey {
     /// Whether the key may manage the keys of the client.
     #[serde(default)]
     manage_keys: bool,
+    /// A subset of the resource servers of the client; all of them by default.
+    #[schemars(length(min = 1))]
+    resources: Option<Vec<String>>,
 }
 
 /// The API keys to delete, all of them or none.
@@ -70,6 +73,10 @@ pub(in crate::http) struct UpdateKey {
     allowed_ips: Option<Option<Vec<String>>>,
     /// Whether the key may manage the keys of the client.
     manage_keys: Option<bool>,
+    /// A subset of the resource servers of the client; null for all of them.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schemars(with = "Option<Vec<String>>", length(min = 1))]
+    resources: Option<Option<Vec<String>>>,
 }
 
 impl UpdateKey {
@@ -89,6 +96,11 @@ impl UpdateKey {
             expires_at: self.expires_in.map(|seconds| seconds.map(expiry)),
             allowed_ips,
             manage_keys: self.manage_keys,
+            resources: match self.resources {
+                Some(Some(identifiers)) => Some(Some(resources(&identifiers)?)),
+                Some(None) => Some(None),
+                None => None,
+            },
         })
     }
 }
@@ -96,6 +108,11 @@ impl UpdateKey {
 fn ip_ranges(words: &[String]) -> Result<IpRanges, Error> {
     IpRanges::from_words(words.iter().map(String::as_str))
         .map_err(|reason| Error::new(Code::InvalidRequest, reason).field("allowed_ips"))
+}
+
+fn resources(identifiers: &[String]) -> Result<Resources, Error> {
+    Resources::parse_all(identifiers)
+        .map_err(|error| Error::new(Code::InvalidRequest, error.to_string()).field("resources"))
 }
 
 fn with_key(key: &Credential, view: ApiKeyView) -> Created<ApiKeyView> {
@@ -122,6 +139,7 @@ pub(in crate::http) async fn create(
     let permit = creation.actor.may(KeysWrite)?;
     let body = &mut creation.body;
     let allowed_ips = ip_ranges(&body.allowed_ips)?;
+    let own_resources = body.resources.as_deref().map(resources).transpose()?;
     let lifetime = body
         .expires_in
         .map(|seconds| Duration::from_secs(seconds.into()));
@@ -131,6 +149,7 @@ pub(in crate::http) async fn create(
         expires_at: lifetime.map(|lifetime| api.now().saturating_add(lifetime)),
         allowed_ips,
         manage_keys: body.manage_keys,
+        resources: own_resources,
     };
     let create = async {
         let created = api_key::create(api.store(), permit, &client_id, new);

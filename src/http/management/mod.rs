@@ -29,6 +29,7 @@ use crate::oauth::token::presented::{self, ActiveAccessToken, Presentation};
 use crate::secret::Disclosed;
 
 pub(super) mod accounts;
+pub(super) mod announcements;
 pub(super) mod audit;
 pub(super) mod clients;
 pub(super) mod keys;
@@ -41,6 +42,7 @@ pub(super) mod status;
 pub(super) mod tokens;
 pub(super) mod traffic;
 pub(super) mod trust_rules;
+pub(super) mod unused_credentials;
 pub(super) mod usage;
 pub(super) mod users;
 pub(super) mod webhooks;

@@ -117,7 +117,11 @@ fn grant_of_api_key(
     parameters: &Parameters,
 ) -> Result<Grant, Error> {
     let requested = parameters.get("scope").map(parse_scope).transpose()?;
-    let resources = decide_resources(&subject.client.resources, parameters)?;
+    let Some(usable) = subject.resources() else {
+        let description = "The client is no longer allowed any resource server of the API key";
+        return Err(Error::new(Code::InvalidTarget, description));
+    };
+    let resources = decide_resources(&usable, parameters)?;
     let scope = decide_scope(&subject.scope(), requested.as_ref())?;
     Ok(Grant {
         grant_type,

@@ -25,6 +25,7 @@ use crate::oauth::possession::{self, Possession};
 use crate::oauth::reason::{Reason, Rejection};
 use crate::request_context::RequestContext;
 use crate::scope::Scope;
+use crate::store::resource_server::Resources;
 use crate::store::{self, StoreError};
 
 /// How a token or API key was presented.
@@ -120,6 +121,17 @@ pub struct ActiveApiKey {
 }
 
 impl ActiveApiKey {
+    /// The resource servers of the key: its own part of those that its client may use now. `None` if
+    /// none of its own is left, which is not the same as a client without a resource server.
+    pub fn resources(&self) -> Option<Cow<'_, Resources>> {
+        let usable = &self.client.resources;
+        let Some(own) = &self.api_key.resources else {
+            return Some(Cow::Borrowed(usable));
+        };
+        let remaining = own.intersection(usable);
+        (!remaining.is_empty()).then_some(Cow::Owned(remaining))
+    }
+
     /// The scope of the key: its own part of its client's present scope.
     pub fn scope(&self) -> Cow<'_, Scope> {
         let client_scope = &self.client.scope;
@@ -177,8 +189,8 @@ impl ActiveToken {
         match self {
             ActiveToken::AccessToken(token) => token.claims.remaining_audience(&token.client),
             ActiveToken::ApiKey(key) => {
-                let resources = &key.client.resources;
-                Some(Cow::Owned(Audience::of(resources, issuer.as_str())))
+                let resources = key.resources()?;
+                Some(Cow::Owned(Audience::of(&resources, issuer.as_str())))
             }
         }
     }

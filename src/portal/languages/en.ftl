@@ -452,7 +452,7 @@ key-create = Create key
 key-created = API key created
 key-rotated = API key rotated
 key-named = { $name }
-key-limits = Restrictions: expiry, scope, IP addresses
+key-limits = Restrictions: expiry, scope, resource servers, IP addresses
 key-try = Try it
 ready-header = Authorization header
 to-keys = Go to API keys
@@ -477,6 +477,7 @@ keys-revoke-title = { $count ->
 keys-revoke-text = Anything that uses these keys stops working immediately. You can’t undo this.
 revoke-text = Anything that uses this key stops working immediately. You can’t undo this.
 help-key-name = Where the key is used, such as “Nightly import”.
+help-key-resources = If you select none, the key works for all resource servers of the application.
 help-key-scope = If you select none, the key has the full scope of the application.
 help-allowed-ips = One address or range per line, such as 203.0.113.0/24. Leave empty to allow all addresses.
 help-manage-keys = The key can create and revoke keys through /apiKeys. Don’t use such a key to call other APIs.
@@ -1031,6 +1032,9 @@ refusal-api-key-scope = The application doesn’t have all of this scope.
 refusal-api-key-ip-ranges = Enter IP addresses or ranges such as 203.0.113.0/24.
 refusal-api-key-no-scope = Select at least one scope.
 refusal-api-key-no-ip-ranges = Enter at least one IP address or range, or allow any address.
+refusal-api-key-resources = The application can’t use all of these resource servers.
+refusal-api-key-no-resources = List at least one resource server, or allow all of them.
+refusal-api-key-no-resource = Select at least one resource server.
 refusal-api-key-already-rotated = This API key was already rotated.
 refusal-secrets-not-chosen = Select at least one secret.
 refusal-clients-not-chosen = Select at least one application.
@@ -1305,6 +1309,74 @@ try-inactive = Inactive
 try-asked-by = Asked by { $resource }
 try-no-audience = The application may no longer use any of its resource servers.
 try-no-caller = No resource server can introspect it: it isn’t for one, or the one you entered doesn’t exist.
+
+## Unused credentials, announcements, deletion of accounts
+
+unused-credentials = Unused credentials
+unused-text = API keys and client secrets that are active and haven’t been used for 90 days. Revoke or delete those that nothing needs.
+unused-none = No unused credentials
+unused-none-text = Every active API key and client secret was created or used in the last 90 days.
+unused-all = Show all unused credentials
+column-credential = Credential
+status-unused = { $keys ->
+    [one] { $keys } API key
+   *[other] { $keys } API keys
+}, { $secrets ->
+    [one] { $secrets } client secret
+   *[other] { $secrets } client secrets
+}
+menu-announcements = Announcements
+announcements-text = Tell the users of the portal what they should know, such as a maintenance window. They see an announcement at the top of each page until it ends or they dismiss it.
+announcements-none = No announcements
+announcements-none-text = Announcements you create appear here.
+announcement-new = New announcement
+announcement-create = Create announcement
+announcement-edit = Edit announcement
+announcement-edit-text = If you change the text or the severity, the announcement is shown again to users who dismissed it.
+announcement-delete = Delete announcement
+announcement-delete-text = Users no longer see it. You can’t undo this.
+announcement-ended = Ended
+announcement-planned = Planned
+announcement-shown = Shown
+severity-info = Information
+severity-warning = Warning
+severity-critical = Important
+dismiss = Dismiss
+field-severity = Severity
+field-text-en = Text in English
+field-text-fr = Text in French
+field-starts-at = From
+field-ends-at = Until
+help-announcement-text = One line of plain text, up to 500 characters.
+help-announcement-time = A date such as 2026-11-21, or a time such as 2026-11-21T20:00:00Z. Dates are in UTC. If you leave it empty, the announcement is shown from now on.
+column-text = Text
+column-from = From
+column-until = Until
+done-announcement-created = Announcement created.
+done-announcement-deleted = Announcement deleted.
+action-announcement-create = Announcement created
+action-announcement-delete = Announcement deleted
+action-announcement-dismiss = Announcement dismissed
+action-announcement-update = Announcement updated
+refusal-announcement-length = Enter 1 to { $limit } characters.
+refusal-announcement-characters = Enter one line of plain text.
+refusal-announcement-time = Enter a date such as 2026-11-21 or a time such as 2026-11-21T20:00:00Z.
+refusal-announcement-period = The announcement must end after it begins, and in the future.
+refusal-announcement-too-far = The announcement must begin within { $days } days.
+refusal-announcement-too-long = The announcement can be shown for up to { $days } days.
+refusal-announcement-limit = There are already { $limit } announcements that haven’t ended. Delete one first.
+account-deleting = Being deleted
+account-deleting-text = This account and everything in it are being deleted. The audit log is kept.
+account-delete = Delete account
+account-delete-title = Delete { $name }
+account-delete-text = Deletes the account with its applications, keys, secrets, people and webhooks. The audit log is kept. You can’t undo this.
+help-account-delete-name = Enter the name of the account to confirm.
+done-account-deleting = The account is being deleted.
+action-account-delete = Account deletion started
+action-account-deleted = Account deleted
+refusal-account-not-closed = Only a closed account can be deleted. Close it first.
+refusal-account-name-differs = This isn’t the name of the account.
+refusal-account-being-deleted = The account is being deleted. You can’t open it again.
 
 ## E-mail
 

@@ -455,7 +455,7 @@ key-create = Créer la clé
 key-created = Clé d’API créée
 key-rotated = Clé d’API remplacée
 key-named = { $name }
-key-limits = Restrictions : expiration, portée, adresses IP
+key-limits = Restrictions : expiration, portée, serveurs de ressources, adresses IP
 key-try = Essayer la clé
 ready-header = En-tête Authorization
 to-keys = Voir les clés d’API
@@ -480,6 +480,7 @@ keys-revoke-title = { $count ->
 keys-revoke-text = Tout ce qui utilise ces clés cessera immédiatement de fonctionner. Cette action est irréversible.
 revoke-text = Tout ce qui utilise cette clé cessera immédiatement de fonctionner. Cette action est irréversible.
 help-key-name = L’usage de la clé, par exemple « Import nocturne ».
+help-key-resources = Sans sélection, la clé est valable pour tous les serveurs de ressources de l’application.
 help-key-scope = Sans sélection, la clé a toute la portée de l’application.
 help-allowed-ips = Une adresse ou une plage par ligne, par exemple 203.0.113.0/24. Laissez vide pour autoriser toutes les adresses.
 help-manage-keys = La clé peut créer et révoquer des clés par /apiKeys. N’utilisez pas une telle clé pour appeler d’autres API.
@@ -1034,6 +1035,9 @@ refusal-api-key-scope = L’application n’a pas toute cette portée.
 refusal-api-key-ip-ranges = Saisissez des adresses IP ou des plages telles que 203.0.113.0/24.
 refusal-api-key-no-scope = Sélectionnez au moins une portée.
 refusal-api-key-no-ip-ranges = Saisissez au moins une adresse IP ou une plage, ou autorisez toutes les adresses.
+refusal-api-key-resources = L’application ne peut pas utiliser tous ces serveurs de ressources.
+refusal-api-key-no-resources = Indiquez au moins un serveur de ressources, ou autorisez-les tous.
+refusal-api-key-no-resource = Sélectionnez au moins un serveur de ressources.
 refusal-api-key-already-rotated = Cette clé d’API a déjà été remplacée.
 refusal-secrets-not-chosen = Sélectionnez au moins un secret.
 refusal-clients-not-chosen = Sélectionnez au moins une application.
@@ -1308,6 +1312,74 @@ try-inactive = Inactif
 try-asked-by = Demandée par { $resource }
 try-no-audience = L’application n’a plus accès à aucun de ses serveurs de ressources.
 try-no-caller = Aucun serveur de ressources ne peut en demander l’introspection : il n’est destiné à aucun, ou celui que vous avez saisi n’existe pas.
+
+## Unused credentials, announcements, deletion of accounts
+
+unused-credentials = Identifiants inutilisés
+unused-text = Clés d’API et secrets client actifs qui n’ont pas servi depuis 90 jours. Révoquez ou supprimez ceux qui ne sont plus nécessaires.
+unused-none = Aucun identifiant inutilisé
+unused-none-text = Chaque clé d’API et chaque secret client actif a été créé ou utilisé au cours des 90 derniers jours.
+unused-all = Afficher tous les identifiants inutilisés
+column-credential = Identifiant
+status-unused = { $keys ->
+    [one] { $keys } clé d’API
+   *[other] { $keys } clés d’API
+}, { $secrets ->
+    [one] { $secrets } secret client
+   *[other] { $secrets } secrets client
+}
+menu-announcements = Annonces
+announcements-text = Informez les utilisateurs du portail, par exemple d’une maintenance. Ils voient une annonce en haut de chaque page jusqu’à sa fin ou jusqu’à ce qu’ils la masquent.
+announcements-none = Aucune annonce
+announcements-none-text = Les annonces que vous créez apparaissent ici.
+announcement-new = Nouvelle annonce
+announcement-create = Créer l’annonce
+announcement-edit = Modifier l’annonce
+announcement-edit-text = Si vous modifiez le texte ou la gravité, l’annonce s’affiche de nouveau pour les utilisateurs qui l’ont masquée.
+announcement-delete = Supprimer l’annonce
+announcement-delete-text = Les utilisateurs ne la voient plus. Cette action est irréversible.
+announcement-ended = Terminée
+announcement-planned = Planifiée
+announcement-shown = Affichée
+severity-info = Information
+severity-warning = Avertissement
+severity-critical = Important
+dismiss = Masquer
+field-severity = Gravité
+field-text-en = Texte en anglais
+field-text-fr = Texte en français
+field-starts-at = Début
+field-ends-at = Fin
+help-announcement-text = Une ligne de texte brut, de 500 caractères au maximum.
+help-announcement-time = Une date telle que 2026-11-21, ou une heure telle que 2026-11-21T20:00:00Z. Les dates sont en UTC. Si le champ est vide, l’annonce s’affiche dès maintenant.
+column-text = Texte
+column-from = Début
+column-until = Fin
+done-announcement-created = Annonce créée.
+done-announcement-deleted = Annonce supprimée.
+action-announcement-create = Annonce créée
+action-announcement-delete = Annonce supprimée
+action-announcement-dismiss = Annonce masquée
+action-announcement-update = Annonce modifiée
+refusal-announcement-length = Saisissez de 1 à { $limit } caractères.
+refusal-announcement-characters = Saisissez une seule ligne de texte brut.
+refusal-announcement-time = Saisissez une date telle que 2026-11-21 ou une heure telle que 2026-11-21T20:00:00Z.
+refusal-announcement-period = L’annonce doit se terminer après son début, et dans le futur.
+refusal-announcement-too-far = L’annonce doit commencer dans les { $days } jours.
+refusal-announcement-too-long = L’annonce peut s’afficher pendant { $days } jours au maximum.
+refusal-announcement-limit = Il y a déjà { $limit } annonces non terminées. Supprimez-en une d’abord.
+account-deleting = Suppression en cours
+account-deleting-text = Ce compte et tout ce qu’il contient sont en cours de suppression. Le journal d’audit est conservé.
+account-delete = Supprimer le compte
+account-delete-title = Supprimer { $name }
+account-delete-text = Supprime le compte avec ses applications, ses clés, ses secrets, ses utilisateurs et ses webhooks. Le journal d’audit est conservé. Cette action est irréversible.
+help-account-delete-name = Saisissez le nom du compte pour confirmer.
+done-account-deleting = Le compte est en cours de suppression.
+action-account-delete = Suppression du compte lancée
+action-account-deleted = Compte supprimé
+refusal-account-not-closed = Seul un compte fermé peut être supprimé. Fermez-le d’abord.
+refusal-account-name-differs = Ce n’est pas le nom du compte.
+refusal-account-being-deleted = Le compte est en cours de suppression. Vous ne pouvez plus le rouvrir.
 
 ## E-mail
 

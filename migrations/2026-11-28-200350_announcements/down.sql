@@ -1,0 +1,2 @@
+DROP TABLE dismissed_announcements;
+DROP TABLE announcements;
