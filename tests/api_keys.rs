@@ -644,6 +644,36 @@ on_both! {
         assert!(update(&["--all-resources"])["resources"].is_null());
     }
 
+    fn a_key_creates_others_for_what_it_has_at_that_moment(world: World) {
+        world.resource(API);
+        world.resource("urn:two");
+        let client = world.client_with(&["--scope", "a b", "--resource", API, "--resource", "urn:two"]);
+        let node = world.start();
+        let made = make(&world, &client, &["--name", "Manager", "--scope", "a b", "--resource", API, "--resource", "urn:two", "--manage-keys"]);
+        let (id, key) = (text(&made, "id"), text(&made, "api_key").to_owned());
+        assert_eq!(verify(&node, &key, &[]), 200, "cached");
+        let properties = |name: &str| {
+            let keys = world.cli(&["key", "list", &client.id]);
+            let row = keys.as_array().unwrap().iter().find(|row| row["name"] == name).unwrap().clone();
+            (row["scope"].clone(), row["resources"].clone())
+        };
+        // What the client has lost is not handed on.
+        world.cli(&["client", "update", &client.id, "--scope", "a", "--resource", API]);
+        assert_eq!(create(&node, &key, "After the client").status, 201);
+        assert_eq!(properties("After the client"), (json!("a"), json!([API])));
+        world.cli(&["client", "update", &client.id, "--scope", "a b", "--resource", API, "--resource", "urn:two"]);
+        // The node may still have the former properties in its cache.
+        world.cli(&["key", "update", &client.id, id, "--scope", "b", "--resource", "urn:two", "--allow-ip", "127.0.0.1"]);
+        assert_eq!(create(&node, &key, "After the key").status, 201);
+        assert_eq!(properties("After the key"), (json!("b"), json!(["urn:two"])));
+        world.cli(&["client", "update", &client.id, "--resource", API]);
+        within(SECOND, "the refusal", || create(&node, &key, "Nothing is left").status.ne(&201).then_some(()));
+        world.cli(&["client", "update", &client.id, "--resource", API, "--resource", "urn:two"]);
+        within(SECOND, "the key again", || verify(&node, &key, &[]).eq(&200).then_some(()));
+        world.cli(&["key", "delete", &client.id, id, "--yes"]);
+        assert_ne!(create(&node, &key, "After its revocation").status, 201);
+    }
+
     fn the_last_use_of_a_key_is_recorded(world: World) {
         let api = world.resource(API);
         let client = world.client_with(&["--scope", "read", "--resource", API]);

@@ -20,7 +20,12 @@ pub struct UnusedArgs {
     unused: bool,
 
     /// Only those of this account, by its id or name
-    #[arg(long, value_name = "ACCOUNT", conflicts_with = "client_id")]
+    #[arg(
+        long,
+        value_name = "ACCOUNT",
+        requires = "unused",
+        conflicts_with = "client_id"
+    )]
     account: Option<String>,
 }
 

@@ -79,6 +79,9 @@ refusals! {
     // Accounts and users.
     account_closed() = AccessDenied, "The account is closed; an operator can open it again";
     account_not_closable(name: &str) = Conflict, "The account {name} belongs to Keyward itself and cannot be closed";
+    account_not_closed() = Conflict, "Only a closed account can be deleted; close it first";
+    account_name_differs() = InvalidRequest, "The name is not that of the account, which confirms its deletion";
+    account_being_deleted() = Conflict, "The account is being deleted; it cannot be opened again";
     account_exists(name: &str) = Conflict, "The account {name} already exists";
     user_exists(email: &str) = Conflict, "The user {email} already exists";
     user_unknown() = NotFound, "The user does not exist";
@@ -141,10 +144,7 @@ refusals! {
     credential_required() = InvalidRequest, "Give a token or an API key";
     client_ip_invalid() = InvalidRequest, "This is not an IP address";
 
-    // API keys.
-    account_not_closed() = Conflict, "Only a closed account can be deleted; close it first";
-    account_name_differs() = InvalidRequest, "The name is not that of the account, which confirms its deletion";
-    account_being_deleted() = Conflict, "The account is being deleted, and cannot be opened again";
+    // Announcements.
     announcement_length(limit: usize) = InvalidRequest, "The text has 1 to {limit} characters";
     announcement_characters() = InvalidRequest, "The text is one line of plain text, without spaces at its ends and without control or direction characters";
     announcement_time() = InvalidRequest, "A date such as 2026-11-21, or a time such as 2026-11-21T20:18:40Z, is needed";
@@ -152,6 +152,8 @@ refusals! {
     announcement_too_far(days: u64) = InvalidRequest, "An announcement begins within {days} days";
     announcement_too_long(days: u64) = InvalidRequest, "An announcement is shown for up to {days} days";
     announcement_limit(limit: i64) = Conflict, "There can be at most {limit} announcements that have not ended; delete one first";
+
+    // API keys.
     api_key_unknown() = NotFound, "The API key does not exist";
     api_key_name_taken() = Conflict, "The client already has an API key with this name";
     api_key_limit(limit: usize) = Conflict, "Maximum number of API keys reached: a client can have at most {limit}; delete one first";
@@ -162,6 +164,8 @@ refusals! {
     api_key_resources(resources: &str) = InvalidRequest, "The client may use only the resource servers {resources:?}";
     api_key_no_resources() = InvalidRequest, "An empty list of resource servers is not the same as all of them; leave it out, or give null, for all that the client may use";
     api_key_no_resource() = InvalidRequest, "The key needs a resource server";
+    api_key_resources_lost() = Conflict, "The client may no longer use any of the resource servers of this API key";
+    api_key_manages_none() = AccessDenied, "This API key has no right to manage keys";
     api_key_already_rotated() = Conflict, "This API key was rotated already";
     api_key_profile(profile: &str) = InvalidRequest, "The client has the security profile {profile}, which does not allow API keys";
     secrets_not_chosen() = InvalidRequest, "Choose at least one secret";

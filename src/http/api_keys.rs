@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::extract::ApiRequest;
 use super::operation::HandlerResult;
 use crate::clock::Timestamp;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, refusal};
 use crate::manage::actor::{Actor, KeysRead, KeysWrite};
-use crate::manage::api_key::{self, ApiKeyView, NewApiKey};
+use crate::manage::api_key::{self, ApiKeyView};
 use crate::oauth::authorization_header::AuthorizationHeader;
 use crate::oauth::possession::Possession;
 use crate::oauth::token::presented::{self, ActiveApiKey, Presentation};
@@ -74,18 +74,9 @@ pub(super) async fn create(api: ApiRequest, payload: Payload) -> HandlerResult {
     let manager = KeyManager::authenticate(&api).await?;
     let CreateOwnKey { name } = api.json(payload).await?;
     let name = name.ok_or_else(|| Error::new(Code::InvalidRequest, "The name is missing"))?;
-    // Never more than the presented key has, nor for longer, nor from other addresses.
-    let presented = &manager.active.api_key;
-    let new = NewApiKey {
-        name,
-        scope: presented.scope.clone(),
-        expires_at: presented.expires_at,
-        allowed_ips: presented.allowed_ips.clone(),
-        manage_keys: false,
-        resources: presented.resources.clone(),
-    };
     let permit = manager.actor.may(KeysWrite)?;
-    let created = api_key::create(api.store(), permit, manager.client_id(), new);
+    let (client_id, own_id) = (manager.client_id(), &manager.active.api_key.id);
+    let created = api_key::create_by_key(api.store(), permit, client_id, own_id, name);
     let (key, view) = created.await?;
     let body = OwnKey::new(view, Some(key.expose().to_owned()));
     Ok(respond(StatusCode::CREATED, &body))
@@ -127,10 +118,7 @@ impl KeyManager {
         };
         let key = &active.api_key;
         if !key.manage_keys {
-            return Err(Error::new(
-                Code::AccessDenied,
-                "This API key has no right to manage keys",
-            ));
+            return Err(refusal::api_key_manages_none());
         }
         let account = &active.client.account_id;
         let actor = Actor::key_manager(&key.id, account, &active.scope(), &api.context);

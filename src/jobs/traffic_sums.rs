@@ -19,7 +19,8 @@ pub(super) const PERIOD: Duration = Duration::from_secs(60);
 const LATE: Duration = Duration::from_secs(600);
 
 /// Ranks and sums up. An hour is summed up last, and only then left alone: what a stopped node leaves
-/// unfinished is done by the next run. While the clocks disagree, no hour is known to be over.
+/// unfinished is done by the next run. While the clocks disagree, no hour is known to be over, and only the
+/// latest are ranked.
 pub(super) async fn run(server: Arc<AuthorizationServer>) -> Result<(), Error> {
     let store = &server.store;
     let is_agreed = clocks::compare(&server).await?.is_some();
@@ -28,8 +29,12 @@ pub(super) async fn run(server: Arc<AuthorizationServer>) -> Result<(), Error> {
     let summed = store.read(move |database| traffic_sums::summed_hours(database, begin));
     let summed = summed.await?;
     for hour in traffic::hours(begin).filter(|hour| !summed.contains(hour)) {
+        let is_over = hour.saturating_add(HOUR + LATE) <= now;
+        if is_over && !is_agreed {
+            continue;
+        }
         busiest::rank(store, hour).await?;
-        if is_agreed && hour.saturating_add(HOUR + LATE) <= now {
+        if is_over {
             store
                 .write_untracked(move |database| traffic_sums::sum_up(database, hour))
                 .await?;

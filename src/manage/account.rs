@@ -335,9 +335,11 @@ async fn set_closed(
             if account.closed_at.is_some() == closed_at.is_some() {
                 return Ok(account);
             }
-            if account.deleting_at.is_some() {
+            if account.is_being_deleted() {
                 return Err(refusal::account_being_deleted());
             }
+            // A node of a previous version may have opened it again. To delete it takes another confirmation.
+            account.deleting_at = None;
             account.closed_at = closed_at;
             account::update(transaction, &account)?;
             client::set_account_closed(transaction, &account.id, account.closed_at)?;

@@ -125,7 +125,8 @@ pub(super) fn generate(
 /// # Errors
 /// `not_found` for an unknown client; `invalid_request` for an unusable name or expiry, for resource
 /// servers that the client may not use or an empty list of them, or if the client's security profile
-/// does not allow API keys; `invalid_scope` beyond the client's scope; `conflict` if the name is taken or the client has [`MAX_API_KEYS`].
+/// does not allow API keys; `invalid_scope` beyond the client's scope; `conflict` if the name is taken or
+/// the client has [`MAX_API_KEYS`].
 pub async fn create(
     store: &Arc<Store>,
     permit: Permit<KeysWrite>,
@@ -139,24 +140,82 @@ pub async fn create(
     store
         .write(now, move |transaction| {
             let client = find_editable(transaction.database(), &permit, &client_id)?;
-            check_profile(&client)?;
-            permit.ensure_first_use(transaction)?;
-            check_scope(new.scope.as_ref(), &client)?;
-            check_resources(new.resources.as_ref(), &client)?;
-            let active = active_keys(transaction.database(), &client_id, now)?;
-            ensure_capacity(&active)?;
-            reclaim_name(transaction, &client_id, &active, &new.name, now)?;
-            let (key, row) = generate(&client, new.clone(), permit.actor(), now);
-            api_key::insert(transaction, &row)?;
-            permit.audit(
-                transaction,
-                Action::ApiKeyCreate,
-                Some(&client.account_id),
-                &row.id,
-            )?;
-            Ok((key, ApiKeyView::new(row, now)))
+            insert(transaction, &permit, &client, new.clone())
         })
         .await
+}
+
+/// Creates an API key by another key that manages the keys of its client, `manager_id`: never for more than
+/// this key has at that moment, nor for longer, nor for other addresses.
+///
+/// # Errors
+/// As for [`create`]; `access_denied` if the other key may not manage keys any more.
+pub async fn create_by_key(
+    store: &Arc<Store>,
+    permit: Permit<KeysWrite>,
+    client_id: &str,
+    manager_id: &str,
+    name: String,
+) -> Result<(Credential, ApiKeyView), Error> {
+    let now = permit.now();
+    check_name(&name)?;
+    let (client_id, manager_id) = (client_id.to_owned(), manager_id.to_owned());
+    store
+        .write(now, move |transaction| {
+            let client = find_editable(transaction.database(), &permit, &client_id)?;
+            // The key was authenticated by the cache, which may be a second old.
+            let manager = api_key::find(transaction.database(), &manager_id)?
+                .filter(|key| key.client_id == client_id && !key.is_expired(now))
+                .filter(|key| key.manage_keys)
+                .ok_or_else(refusal::api_key_manages_none)?;
+            insert(
+                transaction,
+                &permit,
+                &client,
+                part_of(&manager, &client, name.clone())?,
+            )
+        })
+        .await
+}
+
+/// The properties of a key that another one creates: what that one has of what its client may have.
+fn part_of(manager: &ApiKey, client: &Client, name: String) -> Result<NewApiKey, Error> {
+    let resources = manager.resources.as_ref();
+    let resources = resources.map(|own| own.intersection(&client.resources));
+    if resources.as_ref().is_some_and(Resources::is_empty) {
+        return Err(refusal::api_key_resources_lost());
+    }
+    let scope = manager.scope.as_ref();
+    Ok(NewApiKey {
+        name,
+        scope: scope.map(|own| own.intersection(&client.scope)),
+        expires_at: manager.expires_at,
+        allowed_ips: manager.allowed_ips.clone(),
+        manage_keys: false,
+        resources,
+    })
+}
+
+/// Inserts a new key of a client, with its audit entry.
+fn insert(
+    transaction: &mut Transaction<'_>,
+    permit: &Permit<KeysWrite>,
+    client: &Client,
+    new: NewApiKey,
+) -> Result<(Credential, ApiKeyView), Error> {
+    let now = permit.now();
+    check_profile(client)?;
+    permit.ensure_first_use(transaction)?;
+    check_scope(new.scope.as_ref(), client)?;
+    check_resources(new.resources.as_ref(), client)?;
+    let active = active_keys(transaction.database(), &client.client_id, now)?;
+    ensure_capacity(&active)?;
+    reclaim_name(transaction, &client.client_id, &active, &new.name, now)?;
+    let (key, row) = generate(client, new, permit.actor(), now);
+    api_key::insert(transaction, &row)?;
+    let account = Some(client.account_id.as_str());
+    permit.audit(transaction, Action::ApiKeyCreate, account, &row.id)?;
+    Ok((key, ApiKeyView::new(row, now)))
 }
 
 fn check_expiry(expires_at: Option<Timestamp>, now: Timestamp) -> Result<(), Error> {

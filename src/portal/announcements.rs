@@ -98,7 +98,7 @@ async fn list_page(
                 h2 #new-announcement { (user.t("announcement-new")) }
                 (components::idempotent_form(user, PATH, submitted, html! {
                     (choices.field(Field::new(user, "account", error), submitted.get("account")))
-                    (fields(user, submitted, error))
+                    (fields(user, submitted, error, true))
                     button.primary { (user.t("announcement-create")) }
                 }))
             }
@@ -112,7 +112,11 @@ async fn list_page(
     Ok(user_page(user, NavItem::Announcements, header, content))
 }
 
-fn fields(user: &CurrentUser, submitted: &Form, error: Option<&Error>) -> Markup {
+fn fields(user: &CurrentUser, submitted: &Form, error: Option<&Error>, is_new: bool) -> Markup {
+    let mut starts_at = Field::new(user, "starts_at", error);
+    if is_new {
+        starts_at = starts_at.optional().help("help-announcement-start");
+    }
     let severities: Vec<(String, String)> = Severity::ALL
         .map(|severity| (severity.as_str().to_owned(), severity_name(user, severity)))
         .into();
@@ -120,8 +124,8 @@ fn fields(user: &CurrentUser, submitted: &Form, error: Option<&Error>) -> Markup
         (Field::new(user, "severity", error).select(&severities, submitted.get("severity")))
         (Field::new(user, "text_en", error).help("help-announcement-text").textarea(submitted.get("text_en")))
         (Field::new(user, "text_fr", error).textarea(submitted.get("text_fr")))
-        (Field::new(user, "starts_at", error).optional().help("help-announcement-time").input("text", submitted.get("starts_at")))
-        (Field::new(user, "ends_at", error).input("text", submitted.get("ends_at")))
+        (starts_at.input("text", submitted.get("starts_at")))
+        (Field::new(user, "ends_at", error).help("help-announcement-time").input("text", submitted.get("ends_at")))
     }
 }
 
@@ -242,7 +246,7 @@ fn edit_page(
         &action,
         html! {
             p { (user.t("announcement-edit-text")) }
-            (fields(user, submitted, error))
+            (fields(user, submitted, error, false))
             div.buttons {
                 button.primary { (user.t("save")) }
                 a.button href=(user.link(PATH)) { (user.t("cancel")) }

@@ -104,7 +104,7 @@ pub async fn edit(
         };
         let patch = ApiKeyPatch {
             name: Some(form.text("name").to_owned()),
-            scope: new_scope(&form, &application.client.scope)?,
+            scope: new_scope(&form, &application.client.scope, key.scope.as_ref())?,
             expires_at,
             allowed_ips: if form.has("allowed_ips") {
                 Some(allowed_ips(&form)?)
@@ -112,7 +112,7 @@ pub async fn edit(
                 None
             },
             manage_keys: form.checkbox("manage_keys"),
-            resources: new_resources(&form, &application.client.resources)?,
+            resources: new_resources(&form, &application.client.resources, key.resources.as_ref())?,
         };
         let permit = user.may(KeysWrite)?;
         api_key::update(&user.server.store, permit, &ids.0, &ids.1, patch).await
@@ -124,15 +124,26 @@ pub async fn edit(
     }
 }
 
-/// The scope by the checked boxes: all of them are the whole scope of the application. To check none is
-/// refused, since a form without the field must not extend the scope of a key.
-fn new_scope(form: &Form, of_application: &Scope) -> Result<Option<Option<Scope>>, Error> {
+/// The scope by the checked boxes, unless they are those that the page showed as checked: then the key
+/// keeps what it has, also of what the application has lost. Otherwise all of them are the whole scope of
+/// the application. To check none is refused, since a form without the field must not extend the scope of a
+/// key.
+fn new_scope(
+    form: &Form,
+    of_application: &Scope,
+    of_key: Option<&Scope>,
+) -> Result<Option<Option<Scope>>, Error> {
     if of_application.is_empty() {
         return Ok(None);
     }
     let scope = form.scope("scope")?;
     if scope.is_empty() {
         return Err(refusal::api_key_no_scope().field("scope"));
+    }
+    let shown = of_key.map(|own| own.intersection(of_application));
+    let shown = shown.as_ref().unwrap_or(of_application);
+    if scope.is_subset(shown) && shown.is_subset(&scope) {
+        return Ok(None);
     }
     Ok(Some(
         Some(scope).filter(|scope| !of_application.is_subset(scope)),
@@ -143,6 +154,7 @@ fn new_scope(form: &Form, of_application: &Scope) -> Result<Option<Option<Scope>
 fn new_resources(
     form: &Form,
     of_application: &Resources,
+    of_key: Option<&Resources>,
 ) -> Result<Option<Option<Resources>>, Error> {
     if of_application.is_empty() {
         return Ok(None);
@@ -150,6 +162,11 @@ fn new_resources(
     let Some(resources) = form.resources("resources")? else {
         return Err(refusal::api_key_no_resource().field("resources"));
     };
+    let shown = of_key.map(|own| own.intersection(of_application));
+    let shown = shown.as_ref().unwrap_or(of_application);
+    if resources.is_subset(shown) && shown.is_subset(&resources) {
+        return Ok(None);
+    }
     Ok(Some(
         Some(resources).filter(|resources| !of_application.is_subset(resources)),
     ))
@@ -163,16 +180,24 @@ mod tests {
     #[test]
     fn a_form_without_resource_servers_never_extends_those_of_the_key() {
         let of_application: Resources = "urn:a urn:b".parse().unwrap();
+        let (a, both) = ("resources=urn%3Aa", "resources=urn%3Aa&resources=urn%3Ab");
         let cases = [
-            ("resources=urn%3Aa", Ok(Some(Some("urn:a")))),
-            ("resources=urn%3Aa&resources=urn%3Ab", Ok(Some(None))),
-            ("resources=", Err(Code::InvalidRequest)),
-            ("name=x", Err(Code::InvalidRequest)),
-            ("resources=orders", Err(Code::InvalidRequest)),
+            (None, a, Ok(Some(Some("urn:a")))),
+            (None, both, Ok(None)),
+            (Some("urn:a"), a, Ok(None)),
+            (Some("urn:a"), both, Ok(Some(None))),
+            // A key of an application that had more.
+            (Some("urn:a urn:b urn:c"), both, Ok(None)),
+            (Some("urn:a urn:c"), a, Ok(None)),
+            (Some("urn:a"), "resources=", Err(Code::InvalidRequest)),
+            (Some("urn:a"), "name=x", Err(Code::InvalidRequest)),
+            (Some("urn:c"), "name=x", Err(Code::InvalidRequest)),
+            (None, "resources=orders", Err(Code::InvalidRequest)),
         ];
-        for (body, expected) in cases {
+        for (of_key, body, expected) in cases {
             let form = Form::parse(body.as_bytes());
-            let resources = new_resources(&form, &of_application);
+            let of_key: Option<Resources> = of_key.map(|words| words.parse().unwrap());
+            let resources = new_resources(&form, &of_application, of_key.as_ref());
             let words = resources.as_ref().map(|resources| {
                 let resources = resources.as_ref()?;
                 Some(resources.as_ref().map(Resources::as_str))
@@ -180,22 +205,31 @@ mod tests {
             assert_eq!(words.map_err(Error::code), expected, "{body}");
         }
         let form = Form::parse(b"name=x");
-        assert_eq!(new_resources(&form, &Resources::default()).unwrap(), None);
+        assert_eq!(
+            new_resources(&form, &Resources::default(), None).unwrap(),
+            None
+        );
     }
 
     #[test]
     fn a_form_without_a_scope_never_extends_that_of_the_key() {
         let of_application: Scope = "orders:read orders:write".parse().unwrap();
+        let (read, both) = ("scope=orders:read", "scope=orders:read&scope=orders:write");
         let cases = [
-            ("scope=orders:read", Ok(Some(Some("orders:read")))),
-            ("scope=orders:read&scope=orders:write", Ok(Some(None))),
-            ("scope=", Err(Code::InvalidRequest)),
-            ("name=x", Err(Code::InvalidRequest)),
-            ("scope=%22", Err(Code::InvalidScope)),
+            (None, read, Ok(Some(Some("orders:read")))),
+            (None, both, Ok(None)),
+            (Some("orders:read"), read, Ok(None)),
+            (Some("orders:read"), both, Ok(Some(None))),
+            // A key of an application that had more.
+            (Some("orders:read orders:delete"), read, Ok(None)),
+            (Some("orders:read"), "scope=", Err(Code::InvalidRequest)),
+            (Some("orders:read"), "name=x", Err(Code::InvalidRequest)),
+            (None, "scope=%22", Err(Code::InvalidScope)),
         ];
-        for (body, expected) in cases {
+        for (of_key, body, expected) in cases {
             let form = Form::parse(body.as_bytes());
-            let scope = new_scope(&form, &of_application);
+            let of_key: Option<Scope> = of_key.map(|words| words.parse().unwrap());
+            let scope = new_scope(&form, &of_application, of_key.as_ref());
             let words = scope.as_ref().map(|scope| {
                 let scope = scope.as_ref()?;
                 Some(scope.as_ref().map(Scope::as_str))
@@ -203,6 +237,6 @@ mod tests {
             assert_eq!(words.map_err(Error::code), expected, "{body}");
         }
         let form = Form::parse(b"name=x");
-        assert_eq!(new_scope(&form, &Scope::default()).unwrap(), None);
+        assert_eq!(new_scope(&form, &Scope::default(), None).unwrap(), None);
     }
 }

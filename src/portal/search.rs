@@ -5,7 +5,7 @@ use actix_web::HttpResponse;
 use maud::{Markup, html};
 
 use super::components::empty;
-use super::page::{NavItem, PageHeader, menu_pages, user_page};
+use super::page::{NavItem, PageHeader, menu_pages, redirect, user_page};
 use super::page_error::PageError;
 use super::session_extractor::CurrentUser;
 use crate::manage::actor::{AccountsRead, AccountsWrite, ClientsRead, KeysRead, UsersRead};
@@ -56,6 +56,9 @@ struct Found {
 pub async fn show(user: CurrentUser) -> Result<HttpResponse, PageError> {
     let text = user.query(QUERY).unwrap_or_default();
     let text = text.trim();
+    if let Some(shown) = without_secret(text) {
+        return Ok(redirect(&user.link(&query(shown)), &[]));
+    }
     let groups = if text.is_empty() || text.chars().count() > MAX_TEXT {
         Vec::new()
     } else {
@@ -93,13 +96,14 @@ pub(super) fn link(user: &CurrentUser) -> Markup {
 /// The dialog of the search.
 pub(super) fn dialog(user: &CurrentUser) -> Markup {
     html! {
-        dialog.palette aria-label=(user.t("search")) {
+        dialog.palette aria-label=(user.t("search")) data-failed=(user.t("search-failed")) data-signed-out=(user.t("search-signed-out")) {
             form role="search" method="get" action=(user.link(PATH)) {
                 label.visually_hidden for="palette" { (user.t("search-field")) }
                 (input("palette", ""))
             }
             form method="dialog" { button.small { (user.t("close")) } }
-            div.results { p { (user.t("search-text")) } }
+            p.help role="status" { (user.t("search-text")) }
+            div.results {}
         }
     }
 }
@@ -196,10 +200,26 @@ fn pages(user: &CurrentUser, text: &str) -> Group {
     Group::new("search-pages", found.collect(), String::new())
 }
 
-/// The id of an API key in the form in which lists show it, `kwk_ID_…`, or alone.
+/// The path of the search for this text.
+fn query(text: &str) -> String {
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair(QUERY, text)
+        .finish();
+    format!("{PATH}?{query}")
+}
+
+/// What lists show of an API key or a secret, if the text is more than that: its secret must not be in the
+/// page or in links from it.
+fn without_secret(text: &str) -> Option<&str> {
+    let (prefix, rest) = text.split_once('_')?;
+    let (id, _) = rest.split_once('_')?;
+    let is_credential = prefix.len() == 3 && prefix.starts_with("kw");
+    is_credential.then(|| &text[..prefix.len() + 1 + id.len()])
+}
+
+/// The id of an API key: alone, or after the prefix as lists show it.
 fn key_id(text: &str) -> &str {
-    let after_prefix = text.strip_prefix("kwk_").unwrap_or(text);
-    after_prefix.split('_').next().unwrap_or(after_prefix)
+    text.strip_prefix("kwk_").unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -207,8 +227,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn secrets_are_cut_off() {
+        for (text, shown) in [
+            ("kwk_abc_secret", Some("kwk_abc")),
+            ("kwk_abc_…", Some("kwk_abc")),
+            ("kws_abc_se_cret", Some("kws_abc")),
+            ("kwk_abc", None),
+            ("kwk", None),
+            ("orders_of_today", None),
+            ("kwitty_a_b", None),
+            ("é_a_b", None),
+        ] {
+            assert_eq!(without_secret(text), shown, "{text}");
+        }
+    }
+
+    #[test]
     fn an_api_key_is_found_by_what_lists_show_of_it() {
-        for text in ["abc", "kwk_abc", "kwk_abc_…", "kwk_abc_secret"] {
+        for text in ["abc", "kwk_abc"] {
             assert_eq!(key_id(text), "abc", "{text}");
         }
     }

@@ -398,7 +398,8 @@ fn keep_revoked(database: &mut Database, now: Timestamp) -> Result<(), StoreErro
                   closed_at = COALESCE((SELECT closed_at FROM temp.accounts_before WHERE accounts_before.id = accounts.id), \
                                        closed_at)";
     sql(database, closed)?;
-    // An account that was deleted since the backup is restored, but closed.
+    // An account that was deleted since the backup, or that was being deleted, is restored, but closed.
+    sql(database, "UPDATE main.accounts SET deleting_at = NULL")?;
     let deleted = "UPDATE main.accounts SET closed_at = COALESCE(closed_at, ?) \
                    WHERE id IN (SELECT target FROM main.audit WHERE action = 'account.delete')";
     diesel::sql_query(deleted)

@@ -223,12 +223,21 @@ fn list_kind(
     now: Timestamp,
 ) -> Result<Vec<Row>, StoreError> {
     let (table, since) = kind.source();
+    // Those of an account are found by its clients: its own may be the last of the whole installation. SQLite
+    // keeps to the order of a CROSS JOIN.
+    let (tables, owner) = match account_id {
+        Some(_) => (
+            format!("clients o CROSS JOIN {table} c"),
+            "o.account_id = $5",
+        ),
+        None => (format!("{table} c CROSS JOIN clients o"), "$5 = ''"),
+    };
     // SQLite numbers the parameters by their first occurrence, Postgres by their names.
     let query = format!(
         "SELECT c.id, c.name, c.client_id, o.name AS client_name, o.account_id, c.created_at, c.last_used_at, c.expires_at, \
-         {since} AS unused_since FROM {table} c JOIN clients o ON o.client_id = c.client_id \
-         WHERE {since} >= $1 AND {since} <= $2 AND ({since} > $1 OR c.id > $3) \
-         AND (c.expires_at IS NULL OR c.expires_at > $4) AND ($5 = '' OR o.account_id = $5) \
+         {since} AS unused_since FROM {tables} WHERE o.client_id = c.client_id \
+         AND {since} >= $1 AND {since} <= $2 AND ({since} > $1 OR c.id > $3) \
+         AND (c.expires_at IS NULL OR c.expires_at > $4) AND {owner} \
          ORDER BY {since}, c.id LIMIT $6"
     );
     let (begin, after_id) = after.map_or((Timestamp::EPOCH, ""), |after| after.begin(kind));
@@ -248,7 +257,10 @@ struct Count {
     count: i64,
 }
 
-/// How many credentials of the installation are not used.
+/// The largest number of unused credentials of a kind that is counted.
+const MAX_COUNT: i64 = 10_000;
+
+/// How many credentials of the installation are not used, [`MAX_COUNT`] of each kind at most.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
@@ -256,12 +268,13 @@ pub fn count(database: &mut Database, now: Timestamp) -> Result<UnusedCounts, St
     let mut count = |kind: UnusedKind| -> Result<i64, StoreError> {
         let (table, since) = kind.source();
         let query = format!(
-            "SELECT count(*) AS count FROM {table} c \
-             WHERE {since} <= $1 AND (c.expires_at IS NULL OR c.expires_at > $2)"
+            "SELECT count(*) AS count FROM (SELECT 1 FROM {table} c \
+             WHERE {since} <= $1 AND (c.expires_at IS NULL OR c.expires_at > $2) LIMIT $3) AS counted"
         );
         let counted: Count = sql_query(query)
             .bind::<BigInt, _>(unused_before(now))
             .bind::<BigInt, _>(now)
+            .bind::<BigInt, _>(MAX_COUNT)
             .get_result(database)?;
         Ok(counted.count)
     };

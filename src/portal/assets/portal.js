@@ -117,16 +117,30 @@ if (drawer) {
   document.addEventListener('click', ({ target }) => { if (!drawer.contains(target)) drawer.open = false })
 }
 
+// An API key that is pasted into a search is shortened to what lists show of it: its secret must not be in a URL.
+for (const field of document.querySelectorAll('form[role=search] input')) {
+  field.addEventListener('input', () => {
+    const shown = /^\s*kw[a-z]_[^_\s]+(?=_)/.exec(field.value)
+    if (shown) field.value = shown[0].trim()
+  })
+}
+
 // The search opens as a dialog, and shows what the page of the search would show.
 const palette = document.querySelector('.palette')
 if (palette) {
   const opener = document.querySelector('.find')
-  const [form, field, results] = ['form', 'input', '.results'].map((selector) => palette.querySelector(selector))
+  const [form, field, status, results] = ['form', 'input', '[role=status]', '.results'].map((selector) => palette.querySelector(selector))
   const isMac = /Mac|iPhone|iPad/.test(navigator.platform)
   const hint = opener.querySelector('kbd')
   hint.textContent = isMac ? '⌘K' : 'Ctrl K'
   hint.hidden = false
-  const open = () => { if (!palette.open) palette.showModal(); field.select() }
+  opener.setAttribute('aria-haspopup', 'dialog')
+  opener.setAttribute('aria-keyshortcuts', isMac ? 'Meta+K' : 'Control+K')
+  const open = () => {
+    if (!palette.open) palette.showModal()
+    field.focus()
+    field.select()
+  }
   document.addEventListener('keydown', (event) => {
     if (event.key.toLowerCase() !== 'k' || event.altKey || event.shiftKey || !(isMac ? event.metaKey : event.ctrlKey)) return
     event.preventDefault()
@@ -138,10 +152,22 @@ if (palette) {
     event.preventDefault()
     open()
   })
-  palette.addEventListener('click', ({ target }) => { if (target === palette) palette.close() })
+  // A press outside of the dialog. Its padding, where the target is the same, is inside.
+  palette.addEventListener('pointerdown', ({ target, clientX, clientY }) => {
+    const { left, right, top, bottom } = palette.getBoundingClientRect()
+    const inside = clientX >= left && clientX <= right && clientY >= top && clientY <= bottom
+    if (target === palette && !inside) palette.close()
+  })
 
   let timer
   let asked
+  // The status stays in the page, so that screen readers announce its changes.
+  const show = (text, children = []) => {
+    const hadFocus = results.contains(document.activeElement)
+    status.textContent = text
+    results.replaceChildren(...children)
+    if (hadFocus) field.focus()
+  }
   const ask = async () => {
     asked?.abort()
     asked = new AbortController()
@@ -149,11 +175,14 @@ if (palette) {
     const text = field.value
     const fields = new URLSearchParams(new FormData(form))
     const response = await fetch(`${form.action}?${fields}`, { redirect: 'manual', signal }).catch(() => null)
-    if (response?.type === 'opaqueredirect') return location.reload()
     const body = response?.ok ? await response.text().catch(() => null) : null
-    if (body === null || signal.aborted) return
-    const page = new DOMParser().parseFromString(body, 'text/html')
-    results.replaceChildren(...page.getElementById('found').childNodes)
+    if (signal.aborted) return
+    if (body === null) return show(response?.type === 'opaqueredirect' ? palette.dataset.signedOut : palette.dataset.failed)
+    const found = new DOMParser().parseFromString(body, 'text/html').getElementById('found')
+    const count = found.querySelector('[role=status]')
+    count?.remove()
+    if (count) show(count.textContent, found.childNodes)
+    else show([...found.querySelectorAll('h2, p')].map((own) => own.textContent).join(' '))
     results.dataset.text = text
   }
   field.addEventListener('input', () => {

@@ -81,12 +81,14 @@ clear = Clear
 select-entry = Select { $name }
 close = Close
 search-field = Name, email address or ID
-search-text = Search for pages, applications, people and accounts that you have access to by the start of their name, or by ID. API keys are found by ID.
-search-none-text = Nothing that you have access to has this ID, or a name that starts with this text.
+search-text = Search by name, email address or ID. A name is found by its beginning, an API key by its ID.
+search-none-text = Nothing you have access to has this ID, or a name that starts with this text.
 search-count = { $count ->
     [one] { $count } result
    *[other] { $count } results
 }
+search-failed = The search failed. Try again in a moment.
+search-signed-out = Your session has ended. Sign in again in another tab, then search again.
 search-pages = Pages
 search-all = Show all
 pages = Pages
@@ -1035,6 +1037,8 @@ refusal-api-key-no-ip-ranges = Enter at least one IP address or range, or allow 
 refusal-api-key-resources = The application can’t use all of these resource servers.
 refusal-api-key-no-resources = List at least one resource server, or allow all of them.
 refusal-api-key-no-resource = Select at least one resource server.
+refusal-api-key-resources-lost = The application can no longer use any of the resource servers of this API key.
+refusal-api-key-manages-none = This API key can’t manage keys.
 refusal-api-key-already-rotated = This API key was already rotated.
 refusal-secrets-not-chosen = Select at least one secret.
 refusal-clients-not-chosen = Select at least one application.
@@ -1307,13 +1311,13 @@ try-introspection = Introspection
 try-response = Response
 try-inactive = Inactive
 try-asked-by = Asked by { $resource }
-try-no-audience = The application may no longer use any of its resource servers.
+try-no-audience = The application can no longer use any resource server of this key or token.
 try-no-caller = No resource server can introspect it: it isn’t for one, or the one you entered doesn’t exist.
 
 ## Unused credentials, announcements, deletion of accounts
 
 unused-credentials = Unused credentials
-unused-text = API keys and client secrets that are active and haven’t been used for 90 days. Revoke or delete those that nothing needs.
+unused-text = Active API keys and client secrets that haven’t been used for 90 days. Revoke or delete the ones you no longer need.
 unused-none = No unused credentials
 unused-none-text = Every active API key and client secret was created or used in the last 90 days.
 unused-all = Show all unused credentials
@@ -1348,7 +1352,8 @@ field-text-fr = Text in French
 field-starts-at = From
 field-ends-at = Until
 help-announcement-text = One line of plain text, up to 500 characters.
-help-announcement-time = A date such as 2026-11-21, or a time such as 2026-11-21T20:00:00Z. Dates are in UTC. If you leave it empty, the announcement is shown from now on.
+help-announcement-start = If you leave it empty, the announcement is shown from now on.
+help-announcement-time = A date such as 2026-11-21, or a time such as 2026-11-21T20:00:00Z. Dates are in UTC.
 column-text = Text
 column-from = From
 column-until = Until

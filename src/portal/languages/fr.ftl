@@ -84,12 +84,14 @@ clear = Effacer
 select-entry = Sélectionner { $name }
 close = Fermer
 search-field = Nom, adresse e-mail ou ID
-search-text = Recherchez les pages, applications, personnes et comptes auxquels vous avez accès par le début de leur nom, ou par leur ID. Les clés d’API se trouvent par leur ID.
-search-none-text = Rien de ce à quoi vous avez accès n’a cet ID, ni un nom qui commence par ce texte.
+search-text = Recherchez par nom, adresse e-mail ou ID. Un nom se trouve par son début, une clé d’API par son ID.
+search-none-text = Aucun élément accessible n’a cet ID, ni un nom commençant par ce texte.
 search-count = { $count ->
     [one] { $count } résultat
    *[other] { $count } résultats
 }
+search-failed = La recherche a échoué. Réessayez dans un instant.
+search-signed-out = Votre session est terminée. Reconnectez-vous dans un autre onglet, puis relancez la recherche.
 search-pages = Pages
 search-all = Tout afficher
 pages = Pages
@@ -1038,6 +1040,8 @@ refusal-api-key-no-ip-ranges = Saisissez au moins une adresse IP ou une plage, o
 refusal-api-key-resources = L’application ne peut pas utiliser tous ces serveurs de ressources.
 refusal-api-key-no-resources = Indiquez au moins un serveur de ressources, ou autorisez-les tous.
 refusal-api-key-no-resource = Sélectionnez au moins un serveur de ressources.
+refusal-api-key-resources-lost = L’application ne peut plus utiliser aucun des serveurs de ressources de cette clé d’API.
+refusal-api-key-manages-none = Cette clé d’API ne peut pas gérer de clés.
 refusal-api-key-already-rotated = Cette clé d’API a déjà été remplacée.
 refusal-secrets-not-chosen = Sélectionnez au moins un secret.
 refusal-clients-not-chosen = Sélectionnez au moins une application.
@@ -1310,7 +1314,7 @@ try-introspection = Introspection
 try-response = Réponse
 try-inactive = Inactif
 try-asked-by = Demandée par { $resource }
-try-no-audience = L’application n’a plus accès à aucun de ses serveurs de ressources.
+try-no-audience = L’application n’a plus accès à aucun des serveurs de ressources de cette clé ou de ce jeton.
 try-no-caller = Aucun serveur de ressources ne peut en demander l’introspection : il n’est destiné à aucun, ou celui que vous avez saisi n’existe pas.
 
 ## Unused credentials, announcements, deletion of accounts
@@ -1351,7 +1355,8 @@ field-text-fr = Texte en français
 field-starts-at = Début
 field-ends-at = Fin
 help-announcement-text = Une ligne de texte brut, de 500 caractères au maximum.
-help-announcement-time = Une date telle que 2026-11-21, ou une heure telle que 2026-11-21T20:00:00Z. Les dates sont en UTC. Si le champ est vide, l’annonce s’affiche dès maintenant.
+help-announcement-start = Si le champ est vide, l’annonce s’affiche dès maintenant.
+help-announcement-time = Une date telle que 2026-11-21, ou une heure telle que 2026-11-21T20:00:00Z. Les dates sont en UTC.
 column-text = Texte
 column-from = Début
 column-until = Fin
@@ -1364,7 +1369,7 @@ action-announcement-update = Annonce modifiée
 refusal-announcement-length = Saisissez de 1 à { $limit } caractères.
 refusal-announcement-characters = Saisissez une seule ligne de texte brut.
 refusal-announcement-time = Saisissez une date telle que 2026-11-21 ou une heure telle que 2026-11-21T20:00:00Z.
-refusal-announcement-period = L’annonce doit se terminer après son début, et dans le futur.
+refusal-announcement-period = L’annonce doit se terminer après son début et à une date future.
 refusal-announcement-too-far = L’annonce doit commencer dans les { $days } jours.
 refusal-announcement-too-long = L’annonce peut s’afficher pendant { $days } jours au maximum.
 refusal-announcement-limit = Il y a déjà { $limit } annonces non terminées. Supprimez-en une d’abord.
