@@ -7,12 +7,11 @@ use std::time::Duration;
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 
-use super::super::audit::{Action, Audience, AuditEntry};
-use super::super::client_secret::ClientSecret;
-use super::super::schema::{client_secrets, mails, users};
-use super::super::user;
-use super::super::{Database, StoreError, Transaction, api_key, client};
 use super::{Facts, Mail, MailKind, is_on};
+use crate::store::audit::{Action, Audience, AuditEntry};
+use crate::store::client_secret::ClientSecret;
+use crate::store::schema::{client_secrets, mails, users};
+use crate::store::{Database, StoreError, Transaction, api_key, client, user};
 
 /// The most pending messages. Further ones are dropped.
 pub(super) const MAX_PENDING: i64 = 10_000;
@@ -20,7 +19,7 @@ pub(super) const MAX_PENDING: i64 = 10_000;
 /// How many of them are kept free for [`MailKind::is_urgent`].
 pub(super) const RESERVED: i64 = 2_000;
 
-/// The most pending invitations and notices to the users of one account.
+/// The most pending invitations and notices to the users of one account, and the most urgent messages.
 pub(super) const MAX_PENDING_OF_ACCOUNT: i64 = 1_000;
 
 /// The time in which the messages to one recipient are counted.
@@ -32,10 +31,10 @@ impl MailKind {
         matches!(self, MailKind::PasswordReset | MailKind::Security)
     }
 
-    /// Whether the users of an account can cause such messages to others of the account as often as they
-    /// like.
+    /// Whether a message counts among those of its account: administrators can cause such messages to any
+    /// number of people. A user causes no more sign-ins than a user may have.
     const fn counts_for_account(self) -> bool {
-        matches!(self, MailKind::Invitation | MailKind::Notice)
+        !matches!(self, MailKind::Test | MailKind::SignIn)
     }
 }
 
@@ -44,8 +43,8 @@ impl MailKind {
 pub struct MailCounts {
     is_on: Option<bool>,
     pending: Option<i64>,
-    /// The pending invitations and notices, by account.
-    of_account: BTreeMap<String, i64>,
+    /// The pending messages that count, by account and by whether they are urgent.
+    of_account: BTreeMap<(String, bool), i64>,
     dropped: u64,
 }
 
@@ -120,7 +119,11 @@ fn add(
     if let Some(pending) = &mut counts.pending {
         *pending += as_count(added);
     }
-    if let Some(pending) = account_id.and_then(|id| counts.of_account.get_mut(id)) {
+    if let Some(id) = account_id.filter(|_| kind.counts_for_account())
+        && let Some(pending) = counts
+            .of_account
+            .get_mut(&(id.to_owned(), kind.is_urgent()))
+    {
         *pending += as_count(added);
     }
     Ok(added)
@@ -150,7 +153,8 @@ fn room(
         && room > 0
         && pending + wanted > MAX_PENDING_OF_ACCOUNT
     {
-        room = room.min(MAX_PENDING_OF_ACCOUNT - pending_of_account(transaction, id)?);
+        room = room
+            .min(MAX_PENDING_OF_ACCOUNT - pending_of_account(transaction, id, kind.is_urgent())?);
     }
     Ok(usize::try_from(room).unwrap_or(0))
 }
@@ -171,15 +175,17 @@ fn pending(transaction: &mut Transaction<'_>) -> Result<i64, StoreError> {
 fn pending_of_account(
     transaction: &mut Transaction<'_>,
     account_id: &str,
+    is_urgent: bool,
 ) -> Result<i64, StoreError> {
-    if let Some(pending) = transaction.mails.of_account.get(account_id) {
+    let key = (account_id.to_owned(), is_urgent);
+    if let Some(pending) = transaction.mails.of_account.get(&key) {
         return Ok(*pending);
     }
     let own = users::table
         .filter(users::account_id.eq(account_id))
         .select(users::id.nullable());
     let counted: Vec<MailKind> = MailKind::all()
-        .filter(|kind| kind.counts_for_account())
+        .filter(|kind| kind.counts_for_account() && kind.is_urgent() == is_urgent)
         .collect();
     let found = mails::table
         .filter(mails::next_attempt_at.is_not_null())
@@ -187,10 +193,7 @@ fn pending_of_account(
         .filter(mails::user_id.eq_any(own))
         .count()
         .get_result(transaction.database)?;
-    transaction
-        .mails
-        .of_account
-        .insert(account_id.to_owned(), found);
+    transaction.mails.of_account.insert(key, found);
     Ok(found)
 }
 
