@@ -128,7 +128,7 @@ on_both! {
         eventually("all of them", || (server.to(ADA).len() == 20).then_some(()));
         // The others are independent of the notices.
         let browser = Browser::of(&node, ADA);
-        arrives(&server, ADA, "with a browser we didn’t know");
+        arrives(&server, ADA, "with a browser we don’t recognize");
         // The browser is known now.
         let count = "SELECT count(*) FROM mails WHERE kind = 'sign_in'";
         assert_eq!(world.count(count), 1);
@@ -173,6 +173,11 @@ on_both! {
             // Also after the pause of the server that fails.
             let failed = newest(&world, failure, |one| one["id"] == id && one["failure"] == failure);
             assert_eq!((&failed["state"], &failed["response_status"]), (&json!("pending"), &status), "{reaction:?}");
+            if status == json!(451) {
+                // So do servers with recipients that they do not know yet.
+                assert_eq!(problems(), json!([]));
+                world.execute("UPDATE mails SET created_at = created_at - 900001 WHERE next_attempt_at IS NOT NULL");
+            }
             let found = problems();
             assert_eq!(found[0]["code"], json!("mail_fails"), "{found}");
             // The next one does not wait for another attempt at this one.
@@ -194,6 +199,68 @@ on_both! {
         ids.sort();
         ids.dedup();
         assert_eq!(ids.len(), 4);
+    }
+
+    fn a_server_that_refuses_everything_loses_little(world: World) {
+        let server = SmtpServer::start();
+        let _node = start(&world, &server);
+        // A later version knows other kinds and failures: they hold nothing up.
+        world.cli(&["mail", "test", "--to", "future@acme.example"]);
+        eventually("a test message", || (server.received().len() == 1).then_some(()));
+        world.execute("UPDATE mails SET kind = 'future', failure = 'future', next_attempt_at = 1, delivered_at = NULL");
+        server.react(Reaction::Refuse(554));
+        for number in 1..=6 {
+            world.cli(&["mail", "test", "--to", &format!("{number}@acme.example")]);
+        }
+        newest(&world, "six refusals", |_| mails(&world).iter().filter(|one| one["response_status"] == 554).count() == 6);
+        let states: Vec<Value> = mails(&world).iter().map(|one| one["state"].clone()).collect();
+        assert_eq!(states, [vec![json!("pending")], vec![json!("failed"); 5]].concat());
+        let status: Value = serde_json::from_slice(&world.run(&["status", "--json"]).stdout).unwrap();
+        let problem = &status["problems"][0];
+        assert_eq!((&problem["code"], &problem["detail"]), (&json!("mail_fails"), &json!("The server answered 554")));
+        server.react(Reaction::Accept);
+        hurry(&world);
+        within(Duration::from_secs(60), "the last one", || (server.to("6@acme.example").len() == 1).then_some(()));
+    }
+
+    fn invitations_are_limited(world: World) {
+        world.cli(&["account", "create", "--name", "Evil.example"]);
+        let account = world.text("SELECT MAX(id) FROM accounts WHERE name = 'Evil.example'");
+        let server = SmtpServer::start();
+        let _node = start(&world, &server);
+        let add = |email: &str| {
+            world.cli(&["user", "create", "--email", email, "--role", "viewer", "--account", "Evil.example"]);
+        };
+        let invite = |email: &str| {
+            let made = world.cli(&["user", "invite", email]);
+            assert!(made["link"].as_str().unwrap().contains("#kwv_"));
+            made["mailed"] == json!(true)
+        };
+        add(ADA);
+        assert!(invite(ADA));
+        let mail = arrives(&server, ADA, "invited to an account.");
+        assert!(!mail.text.contains("Evil"), "{}", mail.text);
+        assert_eq!([(); 3].map(|()| invite(ADA)), [true, true, false]);
+        // It is of no use to begin again.
+        world.cli(&["user", "delete", ADA, "--yes"]);
+        add(ADA);
+        assert!(!invite(ADA));
+        // The account has its own limit.
+        add("new@acme.example");
+        let others = format!(
+            "INSERT INTO audit (id, happened_at, account_id, actor, action, target) \
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 94) \
+             SELECT (SELECT MAX(id) FROM audit) || '-' || CAST(i AS TEXT), 1, '{account}', 'x', 'user.invite', 'x' FROM n"
+        );
+        world.execute(&others);
+        add("last@acme.example");
+        assert_eq!(["new@acme.example", "last@acme.example"].map(invite), [true, false]);
+        // Whoever is not let in is not invited in by e-mail.
+        world.execute("DELETE FROM audit");
+        world.cli(&["account", "close", &account]);
+        assert!(!invite("last@acme.example"));
+        world.cli(&["account", "reopen", &account]);
+        assert!(invite("last@acme.example"));
     }
 
     fn an_invitation_is_sent_with_its_link(world: World) {
@@ -304,6 +371,44 @@ on_both! {
         assert_ne!(Browser::new(&node).sign_in(ADA, PASSWORD).status, 303);
         arrives(&server, ADA, "Password reset by email");
         assert_eq!(world.count("SELECT count(*) FROM audit WHERE action = 'user.reset_password'"), 1);
+    }
+
+    fn a_link_that_waits_is_not_sent_for_another_password(world: World) {
+        person(&world, ADA, "developer", None);
+        let server = SmtpServer::start();
+        let node = start(&world, &server);
+        let browser = Browser::new(&node);
+        let waiting = |kind: &str| world.count(&format!("SELECT count(*) FROM mails WHERE kind = '{kind}' AND next_attempt_at IS NOT NULL"));
+        let set_password = || {
+            let mut command = world.command(&["user", "set-password", ADA]);
+            let mut child = command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap();
+            std::io::Write::write_all(&mut child.stdin.take().unwrap(), NEW_PASSWORD.as_bytes()).unwrap();
+            assert!(child.wait().unwrap().success());
+        };
+        server.react(Reaction::Refuse(451));
+        assert_eq!(browser.fill(FORGOT, FORGOT, &[("email", ADA)]).status, 200);
+        world.cli(&["user", "invite", ADA]);
+        assert_eq!([waiting("password_reset"), waiting("invitation")], [1, 1]);
+        set_password();
+        assert_eq!([waiting("password_reset"), waiting("invitation")], [0, 0]);
+        // A rise of the rights ends an invitation of somebody who may not have them.
+        world.cli(&["user", "invite", ADA]);
+        world.execute("UPDATE invitations SET rights = ''");
+        world.cli(&["user", "set-role", ADA, "administrator"]);
+        assert_eq!(waiting("invitation"), 0);
+        server.react(Reaction::Accept);
+        hurry(&world);
+        arrives(&server, ADA, "Password set");
+        assert!(server.received().iter().all(|one| !one.text.contains("#kw")));
+        world.cli(&["user", "set-preferences", ADA, "--email-notices", "off"]);
+        world.cli(&["user", "set-preferences", ADA, "--email-notices", "off"]);
+        arrives(&server, ADA, "Email notices turned off");
+        assert_eq!(world.count("SELECT count(*) FROM mails WHERE kind = 'security'"), 2);
+        // The node that started last decides whether anything is queued.
+        world.execute("UPDATE deployment SET settings = '{}'");
+        for email in [ADA, "nobody@acme.example"] {
+            assert_eq!(browser.fill(FORGOT, FORGOT, &[("email", email)]).status, 409, "{email}");
+        }
     }
 
     fn requests_for_a_reset_are_limited(world: World) {

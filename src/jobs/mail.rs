@@ -2,7 +2,7 @@
 //!
 //! The leader claims due messages and sends them one after the other. What a node claimed and did not
 //! finish is due again after [`CLAIM`], so each message is sent at least once, and seldom twice. If the
-//! server does not answer, no other message is tried for a while.
+//! server does not answer, or refuses one message after the other, none is tried for a while.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +41,10 @@ const CLAIM: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
+/// How many messages in a row the server may refuse for good, before a refusal no longer counts as one of
+/// this message: a server that does not accept the sender, or the address of this machine, refuses all.
+const MAX_REFUSALS: u32 = 5;
+
 /// The pauses between the attempts at one message.
 const BACKOFF: Backoff = Backoff(&[
     Duration::from_secs(5),
@@ -72,11 +76,36 @@ impl Pause {
     }
 }
 
+/// What is known of the server.
+#[derive(Clone, Copy, Debug, Default)]
+struct Condition {
+    pause: Option<Pause>,
+    /// How many messages it refused for good since it last accepted one.
+    refusals: u32,
+}
+
+impl Condition {
+    /// Takes an attempt into account. Returns whether the message must not be sent again.
+    fn after(&mut self, sent: Result<(), MailError>, now: Instant) -> bool {
+        let Err(error) = sent else {
+            *self = Condition::default();
+            return false;
+        };
+        let is_refusal = error.is_permanent() && error != MailError::Recipient;
+        if is_refusal {
+            self.refusals = self.refusals.saturating_add(1);
+        }
+        let concerns_all = error.concerns_all() || is_refusal && self.refusals > MAX_REFUSALS;
+        self.pause = concerns_all.then(|| Pause::after(self.pause, now));
+        error.is_permanent() && !concerns_all
+    }
+}
+
 /// Sends the messages that are due.
 pub(super) struct Sender {
     server: Arc<AuthorizationServer>,
     render: Render,
-    pause: Mutex<Option<Pause>>,
+    condition: Mutex<Condition>,
 }
 
 /// A message that can be sent.
@@ -90,7 +119,7 @@ impl Sender {
         Sender {
             server: server.clone(),
             render,
-            pause: Mutex::default(),
+            condition: Mutex::default(),
         }
     }
 
@@ -101,7 +130,7 @@ impl Sender {
         };
         let began = Instant::now();
         while began.elapsed() < RUN {
-            let pause = *self.pause.lock();
+            let pause = self.condition.lock().pause;
             if pause.is_some_and(|pause| Instant::now() < pause.until) {
                 return Ok(());
             }
@@ -184,7 +213,7 @@ impl Sender {
         store
             .write_untracked(move |database| mail::record(database, &mail, until, &attempt))
             .await?;
-        Ok(self.pause.lock().is_none())
+        Ok(self.condition.lock().pause.is_none())
     }
 
     /// Sends a message, and begins or ends the pause of all.
@@ -201,22 +230,15 @@ impl Sender {
             text: written.text,
         };
         let sent = mailer.send(outgoing).await;
-        let mut pause = self.pause.lock();
-        match sent {
-            Err(error) if error.concerns_all() => {
-                *pause = Some(Pause::after(*pause, Instant::now()));
-            }
-            _ => *pause = None,
-        }
-        drop(pause);
+        let is_final = self.condition.lock().after(sent, Instant::now());
         sent.map_err(|error| {
             let (failure, status) = failure_of(error);
-            (failure, status, error.is_permanent())
+            (failure, status, is_final)
         })
     }
 
     /// What the text of a message is made of. There is none if the message is of no use any more: its user
-    /// was deleted, or has no password to reset.
+    /// was deleted, or has no password to reset, or has set another one meanwhile.
     async fn letter(
         &self,
         mail: &Mail,
@@ -225,7 +247,14 @@ impl Sender {
         let user = match mail.user_id.clone() {
             None => None,
             Some(id) => {
-                let found = server.store.read(move |database| user::find(database, &id));
+                let mail_id = mail.id.clone();
+                let found = server.store.read(move |database| {
+                    // In this order: who sets a password deletes the message with the old one's link, so
+                    // the link of a message that still exists is for the password of this user.
+                    let user = user::find(database, &id)?;
+                    let is_wanted = mail::exists(database, &mail_id)?;
+                    Ok::<_, Error>(user.filter(|_| is_wanted))
+                });
                 let Some(user) = found.await? else {
                     return Ok(Ok(None));
                 };
@@ -274,7 +303,9 @@ impl Sender {
                 link.map(Link::Of).map_err(|_| DeliveryFailure::Secret)
             }
             (MailKind::PasswordReset, _) => Ok(Link::Gone),
-            (MailKind::Test | MailKind::SignIn | MailKind::Notice, _) => Ok(Link::None),
+            (MailKind::Test | MailKind::SignIn | MailKind::Security | MailKind::Notice, _) => {
+                Ok(Link::None)
+            }
         }
     }
 }
@@ -316,5 +347,35 @@ mod tests {
             pause = Some(next);
         }
         assert_eq!(lengths, [5, 10, 20, 40, 80, 160, 300, 300]);
+    }
+
+    #[test]
+    fn a_server_that_refuses_everything_is_left_alone() {
+        let now = Instant::now();
+        let refused = Err(MailError::Refused(554));
+        let mut server = Condition::default();
+        let mut outcomes = |sent: &[Result<(), MailError>]| -> Vec<(bool, bool)> {
+            let one = |sent: &Result<(), MailError>| {
+                let is_final = server.after(*sent, now);
+                (is_final, server.pause.is_some())
+            };
+            sent.iter().map(one).collect()
+        };
+        assert_eq!(outcomes(&[refused; 5]), [(true, false); 5]);
+        // What is no refusal for good changes nothing about the next one.
+        let others = [
+            (MailError::Recipient, (true, false)),
+            (MailError::Refused(451), (false, false)),
+            (MailError::Refused(535), (false, true)),
+            (MailError::Send(SendError::Timeout), (false, true)),
+        ];
+        for (error, expected) in others {
+            assert_eq!(outcomes(&[Err(error)]), [expected], "{error}");
+        }
+        assert_eq!(outcomes(&[refused; 3]), [(false, true); 3]);
+        assert_eq!(
+            outcomes(&[Ok(()), refused]),
+            [(false, false), (true, false)]
+        );
     }
 }

@@ -15,7 +15,7 @@ use crate::error::{Error, refusal};
 use crate::request_context::RequestContext;
 use crate::secret::SecretString;
 use crate::store::account::find_names;
-use crate::store::audit::Action;
+use crate::store::audit::{self, Action, AuditFilter};
 use crate::store::invitation::{self, Invitation};
 use crate::store::mail::{self, Facts, Mail, MailKind};
 use crate::store::user::{self, User};
@@ -23,6 +23,13 @@ use crate::store::{Database, Store, Transaction, session};
 
 /// How long a link is valid.
 pub const INVITATION_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The most links for one address within an hour, and for the users of an account within a day, that are
+/// sent by e-mail: an account could otherwise send any number of messages to anybody.
+const MAX_PER_HOUR: usize = 3;
+const MAX_OF_ACCOUNT_PER_DAY: usize = 100;
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The path of the page that a link opens, below the issuer.
 const PATH: &str = "/portal/invitation";
@@ -58,8 +65,8 @@ fn fragment_of(link: &str) -> &str {
     link.rsplit('#').next().unwrap_or_default().trim()
 }
 
-/// Creates a link for a user, invalidates an earlier one, and sends it if an SMTP server is set. The
-/// user's current password stays valid until the link is used.
+/// Creates a link for a user, invalidates an earlier one, and sends it if an SMTP server is set and not
+/// too many were sent. The user's current password stays valid until the link is used.
 ///
 /// # Errors
 /// `not_found`; `conflict` for the actor's own user; `access_denied` if the user has rights that
@@ -83,9 +90,8 @@ pub async fn create(
             let user = find_editable(transaction.database(), &permit, &email)?;
             // A link would let users change their password without knowing it.
             check_not_self(permit.actor(), &user)?;
-            let mailed = send(transaction, &permit, &sealing_keys, &user, &link)?;
             let row = Invitation {
-                user_id: user.id,
+                user_id: user.id.clone(),
                 id: id.clone(),
                 hash: hash.clone(),
                 created_at: now,
@@ -93,6 +99,7 @@ pub async fn create(
                 rights: permit.rights().to_scope()?,
             };
             invitation::replace(transaction, &row)?;
+            let mailed = send(transaction, &permit, &sealing_keys, &user, &link)?;
             permit.audit(
                 transaction,
                 Action::UserInvite,
@@ -109,8 +116,8 @@ pub async fn create(
     })
 }
 
-/// Queues the e-mail with a link, in place of those with earlier links. Returns whether it was queued.
-/// The link is sealed until it is sent.
+/// Queues the e-mail with a link, unless there were too many or the account is closed. Returns whether it
+/// was queued. The link is sealed until it is sent.
 fn send(
     transaction: &mut Transaction<'_>,
     permit: &Permit<UsersWrite>,
@@ -118,8 +125,11 @@ fn send(
     user: &User,
     link: &Credential,
 ) -> Result<bool, Error> {
-    mail::delete_links(transaction, &user.id)?;
-    if !mail::is_on(transaction.database())? {
+    let database = transaction.database();
+    if !mail::is_on(database)?
+        || account::is_closed(database, user.account_id.as_deref())?
+        || is_over_limit(database, user, permit.now())?
+    {
         return Ok(false);
     }
     let account = user.account_id.iter().cloned().collect::<Vec<_>>();
@@ -133,7 +143,35 @@ fn send(
     let mut message = Mail::to_user(MailKind::Invitation, user, &facts, permit.now());
     let sealed = sealing_keys.seal(&message.seal_context(), link.expose().as_bytes())?;
     message.link_sealed = Some(sealed);
-    Ok(mail::queue(transaction, &message)?)
+    let account_id = user.account_id.as_deref();
+    Ok(mail::queue(transaction, message, account_id)?)
+}
+
+/// Whether too many links were created lately. They are counted in the audit, which still has those of
+/// users who were deleted.
+fn is_over_limit(database: &mut Database, user: &User, now: Timestamp) -> Result<bool, Error> {
+    let links = |since: Duration| AuditFilter {
+        action: Some(Action::UserInvite.as_str().to_owned()),
+        since: Some(now.saturating_sub(since)),
+        ..AuditFilter::default()
+    };
+    let to_address = AuditFilter {
+        target: Some(user.email.clone()),
+        ..links(HOUR)
+    };
+    let found = audit::list(database, &to_address, MAX_PER_HOUR)?;
+    if found.entries.len() >= MAX_PER_HOUR {
+        return Ok(true);
+    }
+    let Some(account_id) = &user.account_id else {
+        return Ok(false);
+    };
+    let of_account = AuditFilter {
+        account_id: Some(account_id.clone()),
+        ..links(DAY)
+    };
+    let found = audit::list(database, &of_account, MAX_OF_ACCOUNT_PER_DAY)?;
+    Ok(found.entries.len() >= MAX_OF_ACCOUNT_PER_DAY)
 }
 
 /// The email address of the user whose link this is; `None` if it was used or replaced, or has
@@ -212,8 +250,7 @@ pub async fn accept(
             user.password_hash = Some(hash.clone());
             user.wrong_codes = 0;
             user::update(transaction, &user)?;
-            invitation::delete(transaction, &user.id)?;
-            mail::delete_links(transaction, &user.id)?;
+            invitation::delete_all_links(transaction, &user.id)?;
             session::delete_all(transaction, &user.id, None)?;
             let actor = Actor::user(&user.email, user.role, user.account_id.as_deref(), &context);
             actor.audit(

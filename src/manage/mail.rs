@@ -11,11 +11,12 @@ use crate::clock::{TimeZone, Timestamp};
 use crate::crypto::sealing_key::SealingKeyFile;
 use crate::error::{Error, refusal};
 use crate::secret::SecretString;
-use crate::store::audit::Action;
+use crate::store::audit::{Action, Recorder};
 use crate::store::client::could_be_id;
 use crate::store::language::Language;
 use crate::store::mail::{self, Mail};
 pub use crate::store::mail::{Facts, MailKind};
+use crate::store::user::User;
 use crate::store::webhook_delivery::DeliveryFailure;
 use crate::store::{Store, Transaction};
 
@@ -50,6 +51,7 @@ impl From<Mail> for MailView {
     fn from(mail: Mail) -> Self {
         MailView {
             action: mail.facts().action,
+            failure: mail.failure(),
             state: DeliveryState::of(mail.delivered_at, mail.next_attempt_at),
             id: mail.id,
             kind: mail.kind,
@@ -59,7 +61,6 @@ impl From<Mail> for MailView {
             last_attempt_at: mail.last_attempt_at,
             next_attempt_at: mail.next_attempt_at,
             response_status: mail.response_status,
-            failure: mail.failure,
         }
     }
 }
@@ -137,7 +138,7 @@ pub async fn test(
                 ..Facts::default()
             };
             let message = Mail::new(MailKind::Test, &recipient, &facts, now);
-            if !mail::queue(transaction, &message)? {
+            if !mail::queue(transaction, message.clone(), None)? {
                 return Err(refusal::mail_is_full());
             }
             permit.audit(transaction, Action::MailTest, None, &recipient)?;
@@ -146,25 +147,43 @@ pub async fn test(
         .await
 }
 
+/// Queues the message about notices that were turned off: somebody who does what they would report may
+/// have done it.
+pub(super) fn notices_turned_off(
+    transaction: &mut Transaction<'_>,
+    user: &User,
+    recorder: &Recorder,
+) -> Result<(), Error> {
+    // The address of a user without a password is not known to be the user's.
+    if user.password_hash.is_none() {
+        return Ok(());
+    }
+    let account_id = user.account_id.as_deref();
+    let entry = recorder.entry(Action::UserSetPreferences, account_id, &user.email);
+    let facts = Facts {
+        action: Some(entry.action),
+        actor: Some(entry.actor),
+        at: Some(entry.happened_at),
+        address: entry.address,
+        ..Facts::default()
+    };
+    let message = Mail::to_user(MailKind::Security, user, &facts, entry.happened_at);
+    mail::queue(transaction, message, account_id)?;
+    Ok(())
+}
+
 /// Seals the links of pending messages with the first key of the file.
 pub(super) fn reseal(
     transaction: &mut Transaction<'_>,
     file: &SealingKeyFile,
 ) -> Result<(), Error> {
-    for message in mail::with_links(transaction.database())? {
-        let context = message.seal_context();
-        let Some(sealed) = message.link_sealed else {
-            continue;
-        };
+    for (id, sealed) in mail::with_links(transaction.database())? {
+        let context = mail::seal_context(&id);
         // What cannot be opened now could not be opened before the rotation either.
         let Ok(link) = file.unseal(&context, &sealed) else {
             continue;
         };
-        mail::set_link(
-            transaction,
-            &message.id,
-            &file.seal(&context, link.expose())?,
-        )?;
+        mail::set_link(transaction, &id, &file.seal(&context, link.expose())?)?;
     }
     Ok(())
 }

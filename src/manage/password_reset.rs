@@ -14,6 +14,7 @@ use super::sign_in::{normalize_email, start_attempt};
 use super::user::{check_email, usable_password};
 use super::{AuthorizationServer, account};
 use crate::clock::Timestamp;
+use crate::clock::watch::TOLERANCE;
 use crate::config::Issuer;
 use crate::credential::Fingerprint;
 use crate::crypto::sealing_key::{SealingKeyError, SealingKeyFile};
@@ -23,9 +24,10 @@ use crate::rate_limit::AttemptBy;
 use crate::request_context::RequestContext;
 use crate::secret::SecretString;
 use crate::store::audit::{Action, Recorder};
+use crate::store::clock::not_before;
 use crate::store::mail::{self, Facts, Mail, MailKind};
 use crate::store::user::{self, User};
-use crate::store::{invitation, session};
+use crate::store::{Database, StoreError, invitation, session};
 
 /// When a request for a link is answered. Whatever has to be done for an address that a user has is done
 /// by then, so that the time does not tell whether there is one.
@@ -76,6 +78,32 @@ fn signed(user: &User, expires_at: &str) -> Vec<u8> {
         .into_bytes()
 }
 
+/// The clocks that decide whether a link has expired.
+#[derive(Clone, Copy)]
+struct Clocks {
+    /// The later of the clocks of this node and of the database server.
+    now: Timestamp,
+    /// What has passed whatever the clocks say: see
+    /// [`ClockWatch::past`](crate::clock::watch::ClockWatch::past).
+    past: Timestamp,
+}
+
+impl Clocks {
+    fn read(database: &mut Database, now: Timestamp, past: Timestamp) -> Result<Self, StoreError> {
+        let now = not_before(database, now)?;
+        Ok(Clocks { now, past })
+    }
+
+    /// Whether a link that expires at this instant is valid. One that is valid for longer than any link is
+    /// made for was made by a clock that is ahead, or this one is behind.
+    fn accept(self, expires_at: Timestamp) -> bool {
+        let latest = self.now.saturating_add(MailKind::PasswordReset.lifetime());
+        self.now < expires_at
+            && self.past < expires_at
+            && expires_at <= latest.saturating_add(TOLERANCE)
+    }
+}
+
 /// The parts of a pasted link: the whole link, or only its fragment.
 #[derive(Clone)]
 struct Link {
@@ -97,11 +125,11 @@ impl Link {
     }
 
     /// Whether it is a valid link of this user.
-    fn is_of(&self, user: &User, keys: &SealingKeyFile, now: Timestamp) -> bool {
+    fn is_of(&self, user: &User, keys: &SealingKeyFile, clocks: Clocks) -> bool {
         let expires_at = decimal::parse(&self.expires_at).map(Timestamp::from_seconds);
         user.id == self.user_id
             && user.password_hash.is_some()
-            && expires_at.is_some_and(|expires_at| now < expires_at)
+            && expires_at.is_some_and(|expires_at| clocks.accept(expires_at))
             && keys.verify_mac(PURPOSE, &signed(user, &self.expires_at), &self.code)
     }
 }
@@ -118,7 +146,9 @@ pub async fn request(
     email: &str,
     context: &RequestContext,
 ) -> Result<(), Error> {
-    if server.mailer().is_none() {
+    // The node that answers may have a server set, and the one that started last none: nothing is queued
+    // then. That depends on no user.
+    if server.mailer().is_none() || !server.store.read(mail::is_on).await? {
         return Err(refusal::mail_is_off());
     }
     let email = check_email(&normalize_email(email))?;
@@ -155,7 +185,7 @@ async fn queue(
                 ..Facts::default()
             };
             let message = Mail::to_user(MailKind::PasswordReset, &user, &facts, now);
-            if mail::queue(transaction, &message)? {
+            if mail::queue(transaction, message, account_id)? {
                 Recorder::unauthenticated(&context).record(
                     transaction,
                     Action::UserRequestPasswordReset,
@@ -182,11 +212,13 @@ pub async fn find(
         return Ok(None);
     };
     let keys = server.sealing_keys().clone();
+    let past = server.clock.past();
     server
         .store
         .read(move |database| {
+            let clocks = Clocks::read(database, now, past)?;
             let found = user::find(database, &link.user_id)?;
-            let own = found.filter(|user| link.is_of(user, &keys, now));
+            let own = found.filter(|user| link.is_of(user, &keys, clocks));
             Ok(own.map(|user| user.email))
         })
         .await
@@ -214,20 +246,21 @@ pub async fn accept(
         .map_err(|error| error.field("password"))?;
     let hash = server.passwords.hash(password).await?;
     let keys = server.sealing_keys().clone();
+    let past = server.clock.past();
     let context = context.clone();
     server
         .store
         .write(now, move |transaction| {
+            let clocks = Clocks::read(transaction.database(), now, past)?;
             let found = user::find(transaction.database(), &link.user_id)?;
-            let own = found.filter(|user| link.is_of(user, &keys, now));
+            let own = found.filter(|user| link.is_of(user, &keys, clocks));
             let mut user = own.ok_or_else(invalid_link)?;
             if account::is_closed(transaction.database(), user.account_id.as_deref())? {
                 return Err(refusal::account_closed());
             }
             user.password_hash = Some(hash.clone());
             user::update(transaction, &user)?;
-            invitation::delete(transaction, &user.id)?;
-            mail::delete_links(transaction, &user.id)?;
+            invitation::delete_all_links(transaction, &user.id)?;
             session::delete_all(transaction, &user.id, None)?;
             Ok(recorder(&user, &context).record(
                 transaction,
@@ -245,6 +278,27 @@ mod tests {
     use crate::store::user::Role;
 
     #[test]
+    fn a_link_expires_by_the_later_of_the_clocks() {
+        let at = Timestamp::from_seconds;
+        for (name, now, past, accepted) in [
+            ("just made", 100_000, 0, true),
+            ("a second before its end", 103_599, 0, true),
+            ("at its end", 103_600, 0, false),
+            ("later", 200_000, 0, false),
+            ("a clock that is a minute behind", 99_940, 0, true),
+            ("a clock that is further behind", 99_939, 0, false),
+            ("what has passed for sure", 100_000, 103_600, false),
+            ("what has passed a second before", 100_000, 103_599, true),
+        ] {
+            let clocks = Clocks {
+                now: at(now),
+                past: at(past),
+            };
+            assert_eq!(clocks.accept(at(103_600)), accepted, "{name}");
+        }
+    }
+
+    #[test]
     fn a_link_is_of_one_user_and_one_password_and_expires() {
         let folder = std::env::temp_dir().join(format!(
             "keyward-password-reset-{}",
@@ -253,33 +307,37 @@ mod tests {
         let keys = SealingKeyFile::open_or_make(&folder).unwrap();
         let issuer: Issuer = "https://auth.example".parse().unwrap();
         let at = Timestamp::from_seconds;
+        let by = |now| Clocks {
+            now: at(now),
+            past: at(0),
+        };
         let mut user = User::new("ada@acme.example".to_owned(), Role::Viewer, None, at(0));
         assert!(user.password_hash.is_none());
         let link = |user: &User| url(&keys, &issuer, user, at(1000)).unwrap();
         let first = link(&user);
         assert_eq!(format!("{first:?}"), "***");
         let parsed = Link::parse(first.expose()).unwrap();
-        assert!(!parsed.is_of(&user, &keys, at(0)), "there is no password");
+        assert!(!parsed.is_of(&user, &keys, by(0)), "there is no password");
         user.password_hash = Some("a".to_owned());
         let pasted = link(&user);
         let parsed = Link::parse(pasted.expose()).unwrap();
-        assert!(parsed.is_of(&user, &keys, at(999)));
-        assert!(!parsed.is_of(&user, &keys, at(1000)));
+        assert!(parsed.is_of(&user, &keys, by(999)));
+        assert!(!parsed.is_of(&user, &keys, by(1000)));
         let longer = Link {
             expires_at: "2000".to_owned(),
             ..parsed.clone()
         };
-        assert!(!longer.is_of(&user, &keys, at(999)));
+        assert!(!longer.is_of(&user, &keys, by(999)));
         let other = User::new("eve@acme.example".to_owned(), Role::Viewer, None, at(0));
-        assert!(!parsed.is_of(&other, &keys, at(0)));
+        assert!(!parsed.is_of(&other, &keys, by(0)));
         let taken_over = Link {
             user_id: other.id.clone(),
             ..parsed.clone()
         };
-        assert!(!taken_over.is_of(&other, &keys, at(0)));
+        assert!(!taken_over.is_of(&other, &keys, by(0)));
         user.password_hash = Some("b".to_owned());
         assert!(
-            !parsed.is_of(&user, &keys, at(0)),
+            !parsed.is_of(&user, &keys, by(0)),
             "the password was changed"
         );
         for wrong in [

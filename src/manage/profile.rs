@@ -8,7 +8,7 @@ use super::sign_in::{
     wrong_code,
 };
 use super::user::{PreferencesPatch, usable_password};
-use super::{AuthorizationServer, not_found};
+use super::{AuthorizationServer, mail, not_found};
 use crate::credential::Credential;
 use crate::crypto::password::{Caller, Password};
 use crate::crypto::sealing_key::SealingKeyFile;
@@ -255,7 +255,9 @@ pub async fn set_preferences(
             ensure_active(transaction, &row)?;
             let found = user::find(transaction.database(), &row.user_id)?;
             let mut user = found.ok_or_else(|| not_found("user", &row.user_id))?;
-            change.apply(&mut user);
+            if change.apply(&mut user) {
+                mail::notices_turned_off(transaction, &user, &recorder)?;
+            }
             user::update(transaction, &user)?;
             Ok::<_, Error>(recorder.record(
                 transaction,
@@ -305,7 +307,7 @@ pub async fn change_password(
             user.password_hash = Some(hash.clone());
             user.wrong_codes = 0;
             user::update(transaction, &user)?;
-            invitation::delete(transaction, &user.id)?;
+            invitation::delete_all_links(transaction, &user.id)?;
             session::delete_all(transaction, &user.id, None)?;
             // A new cookie is not a new sign-in, so the session's maximum age stays.
             let row = Session {

@@ -234,7 +234,7 @@ fn insert_session(
             ..Facts::default()
         };
         let message = Mail::to_user(MailKind::SignIn, user, &facts, row.created_at);
-        mail::queue(transaction, &message)?;
+        mail::queue(transaction, message, user.account_id.as_deref())?;
     }
     recorder(user, context).record(
         transaction,

@@ -30,8 +30,9 @@ pub const REPORT_PERIOD: Duration = Duration::from_secs(30);
 /// After how long without a report a node counts as missing.
 const MISSING_AFTER: Duration = Duration::from_secs(100);
 
-/// How long a message waits at most if e-mail is sent.
-const MAIL_LATE_AFTER: Duration = Duration::from_secs(10 * 60);
+/// How long a message waits at most if e-mail is sent: servers refuse a sender or a recipient that they do
+/// not know for some minutes.
+const MAIL_LATE_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// How long before its end a certificate is pointed out.
 const EXPIRY_NOTICE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
@@ -357,7 +358,7 @@ fn problems(
     if let Some(mail) = late_mail {
         let detail = match (mail.response_status, mail.failure) {
             (Some(code), _) => Some(format!("The server answered {code}")),
-            (None, Some(failure)) => Some(format!("Last failure: {}", failure.as_str())),
+            (None, Some(failure)) => Some(format!("Last failure: {failure}")),
             (None, None) => None,
         };
         found.push(problem(ProblemKind::MailFails, "", detail.as_deref()));

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::actor::{Permit, UsersRead, UsersWrite};
 use super::rights::Rights;
-use super::{account, has_nul, invalid, not_found, second_factor};
+use super::{account, has_nul, invalid, mail, not_found, second_factor};
 use crate::clock::{TimeZone, Timestamp};
 use crate::crypto::password::Password;
 pub use crate::crypto::password::Passwords;
@@ -83,8 +83,9 @@ impl PreferencesPatch {
         self.language.is_none() && self.time_zone.is_none() && self.email_notices.is_none()
     }
 
-    /// Changes the row.
-    pub(super) fn apply(&self, user: &mut User) {
+    /// Changes the row. Returns whether this turns the notices off.
+    pub(super) fn apply(&self, user: &mut User) -> bool {
+        let before = user.email_notices;
         if let Some(language) = self.language {
             user.language = language;
         }
@@ -94,6 +95,7 @@ impl PreferencesPatch {
         if let Some(email_notices) = self.email_notices {
             user.email_notices = email_notices;
         }
+        before && !user.email_notices
     }
 }
 
@@ -340,7 +342,7 @@ pub async fn set_password(
         move |transaction, user| {
             user.password_hash = Some(hash.clone());
             user.wrong_codes = 0;
-            invitation::delete(transaction, &user.id)?;
+            invitation::delete_all_links(transaction, &user.id)?;
             Ok(session::delete_all(transaction, &user.id, None)?)
         },
     )
@@ -400,13 +402,16 @@ pub async fn set_preferences(
     if change.is_empty() {
         return Err(invalid("Change language, time_zone or email_notices"));
     }
+    let recorder = permit.recorder().clone();
     update(
         store,
         permit,
         email,
         Action::UserSetPreferences,
-        move |_, user| {
-            change.apply(user);
+        move |transaction, user| {
+            if change.apply(user) {
+                mail::notices_turned_off(transaction, user, &recorder)?;
+            }
             Ok(())
         },
     )

@@ -48,8 +48,9 @@ pub enum MailError {
 }
 
 impl MailError {
-    /// Whether the server refuses this message for good (RFC 5321 section 4.2.1). Replies to a failed
-    /// authentication (RFC 4954) concern every message, and end when the settings are corrected.
+    /// Whether the server refuses this message for good (RFC 5321 section 4.2.1), as far as one reply tells:
+    /// it may refuse the sender, and so all messages. Replies to a failed authentication (RFC 4954) concern
+    /// every message, and end when the settings are corrected.
     pub fn is_permanent(self) -> bool {
         match self {
             MailError::Refused(code) => (500..600).contains(&code) && !is_about_sign_in(code),

@@ -35,10 +35,10 @@ pub fn render(content: &MailContent) -> MailText {
                 writer.facts(),
                 writer.t("mail-sign-in-advice"),
                 writer.url("/profile"),
-                writer.t("mail-notices"),
+                writer.turn_off(),
             ],
         ),
-        MailKind::Notice => writer.notice(),
+        MailKind::Security | MailKind::Notice => writer.notice(),
     };
     let mut text: Vec<String> = paragraphs
         .into_iter()
@@ -56,6 +56,17 @@ pub fn render(content: &MailContent) -> MailText {
 fn printable(text: &str) -> String {
     let is_shown = |c: &char| *c == '\n' || !c.is_control();
     text.chars().filter(is_shown).chain(['\n']).collect()
+}
+
+/// Whether a mail program could make a link of a name, to wherever the one who chose the name likes.
+fn could_be_link(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let is_dot = |c: &char| matches!(c, '.' | '。' | '．' | '｡');
+    let chars: Vec<char> = name.chars().filter(|c| !c.is_control()).collect();
+    let has_domain = chars.windows(3).any(|three| {
+        matches!(three, [before, dot, after] if is_dot(dot) && before.is_alphanumeric() && after.is_alphanumeric())
+    });
+    has_domain || name.contains("://") || name.contains("www.") || name.contains('@')
 }
 
 struct Writer<'a>(&'a MailContent);
@@ -78,6 +89,13 @@ impl Writer<'_> {
         name.chars().filter(|c| !c.is_control()).collect()
     }
 
+    /// A name that people chose, to be put between quotation marks.
+    fn quotable(name: &str) -> String {
+        let mut name = Self::name(name);
+        name.retain(|c| !matches!(c, '"' | '“' | '”' | '„' | '«' | '»'));
+        name
+    }
+
     fn time(&self, instant: Timestamp) -> String {
         let content = self.0;
         self.language().date_time_text(instant, &content.time_zone)
@@ -89,6 +107,10 @@ impl Writer<'_> {
             .unwrap_or_default()
     }
 
+    fn turn_off(&self) -> String {
+        format!("{}\n{}", self.t("mail-notices"), self.url("/profile"))
+    }
+
     fn until(&self, message: &str) -> String {
         let until = FluentValue::from(self.time(self.0.expires_at));
         self.language().text(message, &[("until", until)])
@@ -96,8 +118,9 @@ impl Writer<'_> {
 
     fn invitation(&self) -> (String, Vec<String>) {
         let invited = match &self.0.facts.name {
+            Some(account) if could_be_link(account) => self.t("mail-invitation-unnamed"),
             Some(account) => {
-                let account = FluentValue::from(Self::name(account));
+                let account = FluentValue::from(Self::quotable(account));
                 self.language()
                     .text("mail-invitation-text", &[("account", account)])
             }
@@ -114,7 +137,11 @@ impl Writer<'_> {
 
     fn notice(&self) -> (String, Vec<String>) {
         let action = self.0.facts.action.as_deref().unwrap_or_default();
-        let subject = self.t(&action_message(action));
+        // Of the preferences, only one is reported.
+        let subject = match action {
+            "user.set_preferences" => self.t("mail-notices-off"),
+            _ => self.t(&action_message(action)),
+        };
         let mut paragraphs = vec![subject.clone(), self.facts()];
         let is_own = action.starts_with("user.");
         let (advice, path) = if is_own {
@@ -129,7 +156,7 @@ impl Writer<'_> {
         paragraphs.push(self.t(advice));
         paragraphs.push(self.url(path));
         if !is_own {
-            paragraphs.push(self.t("mail-notices"));
+            paragraphs.push(self.turn_off());
         }
         (subject, paragraphs)
     }
@@ -226,6 +253,38 @@ mod tests {
                 "{text}"
             );
             assert!(text.contains("2027"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_an_account_is_quoted_and_no_link() {
+        for (name, shown) in [
+            ("Acme", Some("Acme")),
+            ("Dr. Acme & Co. KG", Some("Dr. Acme & Co. KG")),
+            ("Acme” now", Some("Acme now")),
+            ("évil.example", None),
+            ("10.0.0.1", None),
+            ("ev\u{7}il.\u{7}example", None),
+            ("evil。example", None),
+            ("https://evil", None),
+            ("Go to WWW. evil", None),
+            ("eve@evil", None),
+        ] {
+            let facts = Facts {
+                name: Some(name.to_owned()),
+                ..Facts::default()
+            };
+            for (language, [open, close]) in [
+                (Language::English, ["“", "”"]),
+                (Language::French, ["«\u{a0}", "\u{a0}»"]),
+            ] {
+                let written = render(&content(MailKind::Invitation, facts.clone(), language));
+                let text = written.text.expose();
+                match shown {
+                    Some(shown) => assert!(text.contains(&[open, shown, close].concat()), "{text}"),
+                    None => assert!(!text.contains("vil") && !text.contains("10."), "{text}"),
+                }
+            }
         }
     }
 }

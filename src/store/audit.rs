@@ -257,11 +257,13 @@ impl Action {
             | Action::SigningKeyImport
             | Action::SigningKeyRetire
             | Action::SigningKeyRotate => Some(Audience::Operators),
-            Action::UserChangePassword
+            Action::UserAcceptInvitation
+            | Action::UserChangePassword
             | Action::UserRemoveSecondFactor
             | Action::UserResetPassword
             | Action::UserResetSecondFactor
-            | Action::UserSetPassword => Some(Audience::User),
+            | Action::UserSetPassword
+            | Action::UserSetSecondFactor => Some(Audience::User),
             _ => None,
         }
     }

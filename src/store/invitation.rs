@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
+use super::mail::{self, MailKind};
 use super::schema::invitations;
 use super::{Database, StoreError, Transaction};
 use crate::clock::Timestamp;
@@ -81,13 +82,26 @@ pub fn replace(
     Ok(())
 }
 
-/// Deletes the invitation of a user, if there is one.
+/// Deletes the invitation of a user, if there is one, and the pending message with its link.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
 pub fn delete(transaction: &mut Transaction<'_>, user_id: &str) -> Result<(), StoreError> {
     diesel::delete(invitations::table.find(user_id)).execute(transaction.modify())?;
-    Ok(())
+    mail::delete_pending(transaction, user_id, MailKind::Invitation)
+}
+
+/// Deletes everything by which a user who just got another password could set one more: the invitation,
+/// and the pending messages with links, which would be made for the new password.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn delete_all_links(
+    transaction: &mut Transaction<'_>,
+    user_id: &str,
+) -> Result<(), StoreError> {
+    delete(transaction, user_id)?;
+    mail::delete_pending(transaction, user_id, MailKind::PasswordReset)
 }
 
 /// Deletes up to `limit` invitations that expired before `before`; returns how many.

@@ -5,25 +5,24 @@
 
 use std::time::Duration;
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Integer};
 use serde::{Deserialize, Serialize};
-use strum::{EnumString, IntoStaticStr, VariantNames};
+use strum::{EnumString, IntoStaticStr, VariantArray, VariantNames};
 
-use super::audit::{Action, Audience, AuditEntry, new_id};
-use super::client_secret::ClientSecret;
+use super::audit::new_id;
 use super::names::{UnknownName, named_in_json};
-use super::schema::{client_secrets, mails};
-use super::user::{self, User};
+use super::schema::mails;
+use super::user::User;
 use super::webhook_delivery::DeliveryFailure;
-use super::{Database, StoreError, Transaction, api_key, client, cluster_settings};
+use super::{Database, StoreError, Transaction, cluster_settings};
 use crate::clock::Timestamp;
 
-/// The most pending messages. Further ones are dropped.
-const MAX_PENDING: i64 = 10_000;
+mod queue;
 
-/// The time in which the messages to one recipient are counted.
-const COUNTED: Duration = Duration::from_secs(3600);
+pub use queue::queue;
+pub(super) use queue::{MailCounts, enqueue};
 
 /// What a message is for.
 #[derive(
@@ -34,6 +33,7 @@ const COUNTED: Duration = Duration::from_secs(3600);
     Eq,
     EnumString,
     IntoStaticStr,
+    VariantArray,
     VariantNames,
     diesel::expression::AsExpression,
     diesel::deserialize::FromSqlRow,
@@ -53,7 +53,9 @@ pub enum MailKind {
     PasswordReset,
     /// A sign-in with a browser in which the user had not signed in before.
     SignIn,
-    /// Something that the audit records.
+    /// Something that the audit records about the user's own sign-in, such as another password.
+    Security,
+    /// Something else that the audit records.
     Notice,
 }
 
@@ -61,30 +63,46 @@ impl MailKind {
     /// The names of all kinds.
     pub const NAMES: &'static [&'static str] = <MailKind as VariantNames>::VARIANTS;
 
+    fn all() -> impl Iterator<Item = MailKind> {
+        <MailKind as VariantArray>::VARIANTS.iter().copied()
+    }
+
     /// The name in the database and in JSON.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
     /// The most messages of this kind to one recipient within an hour: others can cause them as often
-    /// as they like. None if only people with rights can.
+    /// as they like. None if there is no limit, or one that is counted in the audit.
     const fn hourly_limit(self) -> Option<i64> {
         match self {
             MailKind::Test | MailKind::Invitation => None,
             MailKind::PasswordReset => Some(3),
             MailKind::SignIn => Some(10),
-            MailKind::Notice => Some(20),
+            MailKind::Security | MailKind::Notice => Some(20),
+        }
+    }
+
+    /// The place in the order in which due messages are sent.
+    const fn priority(self) -> i32 {
+        match self {
+            MailKind::Test => 0,
+            MailKind::PasswordReset => 1,
+            MailKind::Security => 2,
+            MailKind::Invitation => 3,
+            MailKind::SignIn => 4,
+            MailKind::Notice => 5,
         }
     }
 
     /// After how long a message that was not sent is of no use.
-    const fn lifetime(self) -> Duration {
+    pub const fn lifetime(self) -> Duration {
         const HOUR: u64 = 3600;
         Duration::from_secs(match self {
             MailKind::Test => HOUR,
             MailKind::PasswordReset => HOUR,
             MailKind::Invitation => 7 * 24 * HOUR,
-            MailKind::SignIn | MailKind::Notice => 3 * 24 * HOUR,
+            MailKind::SignIn | MailKind::Security | MailKind::Notice => 3 * 24 * HOUR,
         })
     }
 }
@@ -122,6 +140,7 @@ pub struct Facts {
 
 /// A row of `mails`.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(treat_none_as_default_value = false)]
 pub struct Mail {
     /// A UUIDv7.
     pub id: String,
@@ -149,8 +168,9 @@ pub struct Mail {
     pub delivered_at: Option<Timestamp>,
     /// The code of the last reply with which the server refused it.
     pub response_status: Option<i64>,
-    /// Why the last attempt failed; none if it succeeded.
-    pub failure: Option<DeliveryFailure>,
+    /// Why the last attempt failed, the name of a [`DeliveryFailure`]; none if it succeeded. A later
+    /// version may know more of them.
+    pub failure: Option<String>,
 }
 
 impl Mail {
@@ -184,13 +204,23 @@ impl Mail {
 
     /// The associated data under which its link is sealed.
     pub fn seal_context(&self) -> String {
-        format!("mail {}", self.id)
+        seal_context(&self.id)
+    }
+
+    /// Why the last attempt failed, if it did and this version knows the failure.
+    pub fn failure(&self) -> Option<DeliveryFailure> {
+        self.failure.as_deref()?.parse().ok()
     }
 
     /// What its text is made of.
     pub fn facts(&self) -> Facts {
         serde_json::from_str(&self.facts).unwrap_or_default()
     }
+}
+
+/// The associated data under which the link of the message with this id is sealed.
+pub fn seal_context(id: &str) -> String {
+    format!("mail {id}")
 }
 
 /// Whether messages are sent: the node that started last has an SMTP server set.
@@ -201,123 +231,8 @@ pub fn is_on(database: &mut Database) -> Result<bool, StoreError> {
     Ok(cluster_settings::find(database)?.is_some_and(|cluster| cluster.sends_mail()))
 }
 
-/// Inserts a message, if messages are sent and neither the recipient nor the server has too many.
-/// Returns whether it was inserted.
-///
-/// # Errors
-/// [`StoreError`] if the database did not answer.
-pub fn queue(transaction: &mut Transaction<'_>, mail: &Mail) -> Result<bool, StoreError> {
-    if !is_on(transaction.database)? {
-        return Ok(false);
-    }
-    add(transaction, mail)
-}
-
-/// Inserts a message, unless the recipient or the server has too many. Returns whether it was inserted.
-fn add(transaction: &mut Transaction<'_>, mail: &Mail) -> Result<bool, StoreError> {
-    if is_full(transaction.database)? || is_over_limit(transaction.database, mail)? {
-        transaction.dropped_mails += 1;
-        return Ok(false);
-    }
-    diesel::insert_into(mails::table)
-        .values(mail)
-        .execute(transaction.modify())?;
-    Ok(true)
-}
-
-fn is_full(database: &mut Database) -> Result<bool, StoreError> {
-    // Answered by the index of what is due, and read no further than to the limit.
-    let last: Option<Option<Timestamp>> = mails::table
-        .filter(mails::next_attempt_at.is_not_null())
-        .order(mails::next_attempt_at)
-        .select(mails::next_attempt_at)
-        .offset(MAX_PENDING - 1)
-        .first(database)
-        .optional()?;
-    Ok(last.is_some())
-}
-
-fn is_over_limit(database: &mut Database, mail: &Mail) -> Result<bool, StoreError> {
-    let Some(limit) = mail.kind.hourly_limit() else {
-        return Ok(false);
-    };
-    let lately = mail.created_at.saturating_sub(COUNTED);
-    let count: i64 = mails::table
-        .filter(mails::recipient.eq(&mail.recipient))
-        .filter(mails::created_at.gt(lately))
-        .filter(mails::kind.eq(mail.kind))
-        .count()
-        .get_result(database)?;
-    Ok(count >= limit)
-}
-
-/// Inserts the messages about an audit entry, to those whom it concerns.
-pub(super) fn enqueue(
-    transaction: &mut Transaction<'_>,
-    entry: &AuditEntry,
-) -> Result<(), StoreError> {
-    let action: Option<Action> = entry.action.parse().ok();
-    let Some(audience) = action.and_then(Action::audience) else {
-        return Ok(());
-    };
-    if !is_on(transaction.database)? {
-        return Ok(());
-    }
-    let database = &mut *transaction.database;
-    let recipients = match (audience, &entry.account_id) {
-        (Audience::Account, Some(account_id)) => user::notified(database, Some(account_id))?,
-        (Audience::Account, None) => Vec::new(),
-        (Audience::Operators, _) => user::notified(database, None)?,
-        (Audience::User, _) => Vec::from_iter(user::find_by_email(database, &entry.target)?),
-    };
-    if recipients.is_empty() {
-        return Ok(());
-    }
-    let facts = facts_of(database, entry)?;
-    for recipient in &recipients {
-        let mail = Mail::to_user(MailKind::Notice, recipient, &facts, entry.happened_at);
-        add(transaction, &mail)?;
-    }
-    Ok(())
-}
-
-fn facts_of(database: &mut Database, entry: &AuditEntry) -> Result<Facts, StoreError> {
-    let mut facts = Facts {
-        action: Some(entry.action.clone()),
-        actor: Some(entry.actor.clone()),
-        at: Some(entry.happened_at),
-        address: entry.address.clone(),
-        target: Some(entry.target.clone()),
-        ..Facts::default()
-    };
-    // One that was deleted is only known by its id.
-    let client_id = if entry.action.starts_with("api_key.") {
-        api_key::find(database, &entry.target)?.map(|key| {
-            facts.name = Some(key.name);
-            facts.expires_at = key.expires_at;
-            key.client_id
-        })
-    } else if entry.action.starts_with("secret.") {
-        let found = client_secrets::table
-            .filter(client_secrets::id.eq(&entry.target))
-            .select(ClientSecret::as_select())
-            .first(database)
-            .optional()?;
-        found.map(|secret| {
-            facts.name = secret.name;
-            facts.expires_at = secret.expires_at;
-            secret.client_id
-        })
-    } else {
-        None
-    };
-    if let Some(client_id) = client_id {
-        facts.application = client::find(database, &client_id)?.map(|client| client.name);
-    }
-    Ok(facts)
-}
-
-/// At most `limit` messages, the newest first, those older than the one with the id `before`.
+/// At most `limit` messages of kinds that this version knows, the newest first, those older than the one
+/// with the id `before`.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
@@ -327,6 +242,7 @@ pub fn list(
     limit: i64,
 ) -> Result<Vec<Mail>, StoreError> {
     let mut rows = mails::table
+        .filter(mails::kind.eq_any(MailKind::all()))
         .order(mails::id.desc())
         .limit(limit)
         .into_boxed();
@@ -336,32 +252,48 @@ pub fn list(
     Ok(rows.select(Mail::as_select()).load(database)?)
 }
 
-/// At most `limit` messages that are due at `now`, the longest due first.
+/// At most `limit` messages that are due at `now`, of kinds that this version knows: the most urgent
+/// kind first, and the longest due of a kind.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
 pub fn due(database: &mut Database, now: Timestamp, limit: i64) -> Result<Vec<Mail>, StoreError> {
+    let priorities: String = MailKind::all()
+        .map(|kind| format!(" WHEN '{}' THEN {}", kind.as_str(), kind.priority()))
+        .collect();
+    let priority = sql::<Integer>(&format!("CASE mails.kind{priorities} END"));
     Ok(mails::table
         .filter(mails::next_attempt_at.le(now))
         .filter(mails::expires_at.gt(now))
-        .order((mails::next_attempt_at, mails::id))
+        .filter(mails::kind.eq_any(MailKind::all()))
+        .order((priority, mails::next_attempt_at, mails::id))
         .limit(limit)
         .select(Mail::as_select())
         .load(database)?)
 }
 
-/// The messages that have failed and are sent again, the longest due first, and those that wait since
-/// before `waiting_since`: one of them, if there is any.
+/// A pending message, if there is any, that says that none is sent: its last attempt failed in a way that
+/// concerns all, or it has waited since before `waiting_since`. One that was refused for the time being,
+/// as servers do with recipients that they do not know yet, says so only after that time.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
 pub fn late(database: &mut Database, waiting_since: Timestamp) -> Result<Option<Mail>, StoreError> {
+    // RFC 5321 section 4.2.1; RFC 4954 section 6. Those that are refused for good are only pending if the
+    // server refuses everything.
+    let of_all = mails::failure
+        .ne(DeliveryFailure::Status)
+        .or(mails::response_status.is_null())
+        .or(mails::response_status.lt(400))
+        .or(mails::response_status.ge(500))
+        .or(mails::response_status.eq_any([421, 454]));
     Ok(mails::table
         .filter(mails::next_attempt_at.is_not_null())
+        .filter(mails::kind.eq_any(MailKind::all()))
         .filter(
-            mails::failure
-                .is_not_null()
-                .or(mails::created_at.lt(waiting_since)),
+            mails::created_at
+                .lt(waiting_since)
+                .or(mails::failure.is_not_null().and(of_all)),
         )
         .order(mails::next_attempt_at)
         .select(Mail::as_select())
@@ -426,15 +358,15 @@ pub fn record(
     Ok(())
 }
 
-/// The pending messages with a link.
+/// The ids and the sealed links of the pending messages with a link.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
-pub fn with_links(database: &mut Database) -> Result<Vec<Mail>, StoreError> {
+pub fn with_links(database: &mut Database) -> Result<Vec<(String, String)>, StoreError> {
     Ok(mails::table
         .filter(mails::next_attempt_at.is_not_null())
         .filter(mails::link_sealed.is_not_null())
-        .select(Mail::as_select())
+        .select((mails::id, mails::link_sealed.assume_not_null()))
         .load(database)?)
 }
 
@@ -457,16 +389,30 @@ pub fn set_link(
     Ok(())
 }
 
-/// Deletes the pending messages of a user that have a link, which another replaces.
+/// Deletes the pending messages of this kind to a user, whose link is not valid any more.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
-pub fn delete_links(transaction: &mut Transaction<'_>, user_id: &str) -> Result<(), StoreError> {
-    let own = mails::table
+pub(super) fn delete_pending(
+    transaction: &mut Transaction<'_>,
+    user_id: &str,
+    kind: MailKind,
+) -> Result<(), StoreError> {
+    let pending = mails::table
         .filter(mails::user_id.eq(user_id))
-        .filter(mails::link_sealed.is_not_null());
-    diesel::delete(own).execute(transaction.modify())?;
+        .filter(mails::kind.eq(kind))
+        .filter(mails::next_attempt_at.is_not_null());
+    diesel::delete(pending).execute(transaction.modify())?;
     Ok(())
+}
+
+/// Whether a message still exists.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn exists(database: &mut Database, id: &str) -> Result<bool, StoreError> {
+    let found = mails::table.find(id).select(mails::id);
+    Ok(found.first::<String>(database).optional()?.is_some())
 }
 
 /// Deletes a message, whose recipient does not exist any more.
@@ -496,8 +442,10 @@ pub(super) fn delete_of_user(
 /// # Errors
 /// [`StoreError`] if the rows cannot be written.
 pub fn expire(database: &mut Database, now: Timestamp) -> Result<usize, StoreError> {
+    // No attempt is planned for later than the expiry, so a later instant is that of a claim: the message
+    // is being sent.
     let expired = mails::table
-        .filter(mails::next_attempt_at.is_not_null())
+        .filter(mails::next_attempt_at.le(now))
         .filter(mails::expires_at.lt(now));
     Ok(diesel::update(expired)
         .set((
@@ -520,3 +468,6 @@ pub fn purge(database: &mut Database, before: Timestamp, limit: i64) -> Result<u
         .bind::<BigInt, _>(limit)
         .execute(database)?)
 }
+
+#[cfg(test)]
+mod tests;

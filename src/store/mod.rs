@@ -377,7 +377,7 @@ impl Store {
                             modified: false,
                             audited: false,
                             dropped_events: Vec::new(),
-                            dropped_mails: 0,
+                            mails: mail::MailCounts::default(),
                         };
                         let result = work(&mut transaction)?;
                         if transaction.modified && !transaction.audited {
@@ -389,11 +389,11 @@ impl Store {
                         let Transaction {
                             changes,
                             dropped_events,
-                            dropped_mails,
+                            mails,
                             ..
                         } = transaction;
                         changes::append(database, newest, &changes, now)?;
-                        Ok((result, changes, dropped_events, dropped_mails))
+                        Ok((result, changes, dropped_events, mails.dropped()))
                     })?;
                 store.dropped_events.add(&dropped);
                 store
@@ -456,8 +456,8 @@ pub struct Transaction<'a> {
     audited: bool,
     /// The ids of webhooks for which an event was dropped, since they have too many that are pending.
     dropped_events: Vec<String>,
-    /// How many messages were not queued, since there are too many.
-    dropped_mails: u64,
+    /// What was counted of the messages, and how many were not queued.
+    mails: mail::MailCounts,
 }
 
 impl Transaction<'_> {

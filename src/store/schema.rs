@@ -441,3 +441,4 @@ diesel::allow_tables_to_appear_in_same_query!(
     webhooks,
     webhook_deliveries
 );
+diesel::allow_tables_to_appear_in_same_query!(mails, users);
