@@ -34,6 +34,13 @@ impl Project {
         let folder = repository("target/quick-start").join(name);
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
+        let manifest = || std::fs::read_to_string(repository("Cargo.toml")).unwrap();
+        let own = manifest();
+        if snippet == Snippet::Rust {
+            // `cargo init` adds its package to the workspace above it, which is not to be this repository's.
+            let above = repository("target/quick-start/Cargo.toml");
+            std::fs::write(above, "[workspace]\nresolver = \"3\"\n").unwrap();
+        }
         let project = Project { snippet, folder };
         for command in snippet.prepare(values) {
             // Installed before, and not for each run.
@@ -49,6 +56,7 @@ impl Project {
                 String::from_utf8_lossy(&output.stderr)
             );
         }
+        assert_eq!(manifest(), own, "the repository stays as it is");
         project
     }
 
