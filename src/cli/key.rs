@@ -170,7 +170,11 @@ impl Key {
             Key::List {
                 client_id: None,
                 unused,
-            } => unused.list(&store, &operator, UnusedKind::ApiKey).await,
+            } => {
+                unused
+                    .list(context.json, &store, &operator, UnusedKind::ApiKey)
+                    .await
+            }
             Key::List {
                 client_id: Some(client_id),
                 ..

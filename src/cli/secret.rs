@@ -132,7 +132,7 @@ impl Secret {
                 unused,
             } => {
                 unused
-                    .list(&store, &operator, UnusedKind::ClientSecret)
+                    .list(context.json, &store, &operator, UnusedKind::ClientSecret)
                     .await
             }
             Secret::List {

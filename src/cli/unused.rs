@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::output::{Output, when};
+use super::output::{ListWriter, Output, when};
 use crate::error::Error;
 use crate::manage::actor::{Actor, KeysRead};
-use crate::manage::unused_credential::{self, UnusedKind, UnusedQuery};
+use crate::manage::unused_credential::{self, UnusedCredential, UnusedKind, UnusedQuery};
 use crate::store::Store;
 
 /// How many credentials are read at a time.
@@ -30,52 +30,49 @@ pub struct UnusedArgs {
 }
 
 impl UnusedArgs {
-    /// The list of the unused credentials of a kind.
+    /// Writes the list of the unused credentials of a kind.
     pub async fn list(
         self,
+        json: bool,
         store: &Arc<Store>,
         operator: &Arc<Actor>,
         kind: UnusedKind,
     ) -> Result<Output, Error> {
-        let mut found = Vec::new();
+        let head = [
+            "ID",
+            "NAME",
+            "CLIENT ID",
+            "CLIENT",
+            "CREATED",
+            "LAST USED",
+            "EXPIRES",
+        ];
+        let mut list = ListWriter::new(json, head);
+        let mut after = None;
         loop {
             let query = UnusedQuery {
                 account: self.account.clone(),
                 kind: Some(kind),
-                after: found
-                    .last()
-                    .map(unused_credential::UnusedCredential::position),
+                after,
                 limit: PAGE,
             };
             let page = unused_credential::list(store, operator.may(KeysRead)?, query).await?;
-            if page.is_empty() {
-                break;
+            after = page.last().map(UnusedCredential::position);
+            if after.is_none() || list.write(&page, cells)?.is_break() {
+                return list.finish();
             }
-            found.extend(page);
         }
-        let rows = found.iter().map(|credential| {
-            [
-                credential.id.clone(),
-                credential.name.clone().unwrap_or_default(),
-                credential.client_id.clone(),
-                credential.client_name.clone(),
-                credential.created_at.to_string(),
-                when(credential.last_used_at),
-                when(credential.expires_at),
-            ]
-        });
-        Ok(Output::table(
-            &found,
-            [
-                "ID",
-                "NAME",
-                "CLIENT ID",
-                "CLIENT",
-                "CREATED",
-                "LAST USED",
-                "EXPIRES",
-            ],
-            rows,
-        ))
     }
+}
+
+fn cells(credential: &UnusedCredential) -> [String; 7] {
+    [
+        credential.id.clone(),
+        credential.name.clone().unwrap_or_default(),
+        credential.client_id.clone(),
+        credential.client_name.clone(),
+        credential.created_at.to_string(),
+        when(credential.last_used_at),
+        when(credential.expires_at),
+    ]
 }
