@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::store::Store;
 use crate::store::api_key;
 use crate::store::audit;
-pub use crate::store::audit::{Action, AuditEntry, AuditFilter, AuditPage};
+pub use crate::store::audit::{Action, Audience, AuditEntry, AuditFilter, AuditPage};
 
 mod export;
 mod names;

@@ -6,6 +6,7 @@ use super::audit::action_message;
 use super::language::Language;
 use super::user_agent;
 use crate::clock::Timestamp;
+use crate::manage::audit::{Action, Audience};
 use crate::manage::mail::{Facts, MailContent, MailKind, MailText};
 use crate::secret::SecretString;
 
@@ -136,35 +137,41 @@ impl Writer<'_> {
     }
 
     fn notice(&self) -> (String, Vec<String>) {
-        let action = self.0.facts.action.as_deref().unwrap_or_default();
+        let name = self.0.facts.action.as_deref().unwrap_or_default();
+        let action: Option<Action> = name.parse().ok();
         // Of the preferences, only one is reported.
         let subject = match action {
-            "user.set_preferences" => self.t("mail-notices-off"),
-            _ => self.t(&action_message(action)),
+            Some(Action::UserSetPreferences) => self.t("mail-notices-off"),
+            _ => self.t(&action_message(name)),
         };
         let mut paragraphs = vec![subject.clone(), self.facts()];
-        let is_own = action.starts_with("user.");
-        let (advice, path) = if is_own {
-            ("mail-own-advice", "/profile")
-        } else if action.ends_with(".expire_soon") {
-            ("mail-expiry-advice", "/applications")
-        } else if action.starts_with("api_key.") || action.starts_with("secret.") {
-            ("mail-credential-advice", "/audit")
-        } else {
-            ("mail-key-advice", "/signing-keys")
+        let (advice, path) = match action {
+            _ if self.is_own() => ("mail-own-advice", "/profile"),
+            Some(Action::ApiKeyExpireSoon | Action::SecretExpireSoon) => {
+                ("mail-expiry-advice", "/applications")
+            }
+            Some(action) if action.audience() == Some(Audience::Operators) => {
+                ("mail-key-advice", "/signing-keys")
+            }
+            _ => ("mail-credential-advice", "/audit"),
         };
         paragraphs.push(self.t(advice));
         paragraphs.push(self.url(path));
-        if !is_own {
+        if !self.is_own() {
             paragraphs.push(self.turn_off());
         }
         (subject, paragraphs)
     }
 
+    /// Whether the message is about what was done to the recipient.
+    fn is_own(&self) -> bool {
+        self.0.kind == MailKind::Security
+    }
+
     /// The facts, each on a line.
     fn facts(&self) -> String {
         let Facts {
-            action,
+            action: _,
             actor,
             at,
             address,
@@ -190,10 +197,7 @@ impl Writer<'_> {
         line("application", application.clone());
         line("field-name", name.clone());
         // The target of what happened to a user is the recipient.
-        let is_own = action
-            .as_deref()
-            .is_some_and(|one| one.starts_with("user."));
-        line("column-id", target.clone().filter(|_| !is_own));
+        line("column-id", target.clone().filter(|_| !self.is_own()));
         line("mail-actor", actor.clone());
         line("mail-time", at.map(|at| self.time(at)));
         line("mail-browser", agent);

@@ -229,8 +229,10 @@ pub(in super::super) fn enqueue(
     transaction: &mut Transaction<'_>,
     entry: &AuditEntry,
 ) -> Result<(), StoreError> {
-    let action: Option<Action> = entry.action.parse().ok();
-    let Some(audience) = action.and_then(Action::audience) else {
+    let Some(action) = entry.action.parse::<Action>().ok() else {
+        return Ok(());
+    };
+    let Some(audience) = action.audience() else {
         return Ok(());
     };
     if !is_on_once(transaction)? {
@@ -259,7 +261,7 @@ pub(in super::super) fn enqueue(
         transaction.mails.dropped += u64::try_from(recipients.len()).unwrap_or(0);
         return Ok(());
     }
-    let facts = facts_of(transaction.database, entry)?;
+    let facts = facts_of(transaction.database, action, entry)?;
     let wanted = recipients
         .iter()
         .map(|recipient| Mail::to_user(kind, recipient, &facts, entry.happened_at))
@@ -268,7 +270,11 @@ pub(in super::super) fn enqueue(
     Ok(())
 }
 
-fn facts_of(database: &mut Database, entry: &AuditEntry) -> Result<Facts, StoreError> {
+fn facts_of(
+    database: &mut Database,
+    action: Action,
+    entry: &AuditEntry,
+) -> Result<Facts, StoreError> {
     let mut facts = Facts {
         action: Some(entry.action.clone()),
         actor: Some(entry.actor.clone()),
@@ -278,25 +284,32 @@ fn facts_of(database: &mut Database, entry: &AuditEntry) -> Result<Facts, StoreE
         ..Facts::default()
     };
     // One that was deleted is only known by its id.
-    let client_id = if entry.action.starts_with("api_key.") {
-        api_key::find(database, &entry.target)?.map(|key| {
+    let client_id = match action {
+        Action::ApiKeyCreate
+        | Action::ApiKeyDelete
+        | Action::ApiKeyExpireSoon
+        | Action::ApiKeyRevoke
+        | Action::ApiKeyRotate => api_key::find(database, &entry.target)?.map(|key| {
             facts.name = Some(key.name);
             facts.expires_at = key.expires_at;
             key.client_id
-        })
-    } else if entry.action.starts_with("secret.") {
-        let found = client_secrets::table
-            .filter(client_secrets::id.eq(&entry.target))
-            .select(ClientSecret::as_select())
-            .first(database)
-            .optional()?;
-        found.map(|secret| {
-            facts.name = secret.name;
-            facts.expires_at = secret.expires_at;
-            secret.client_id
-        })
-    } else {
-        None
+        }),
+        Action::SecretCreate
+        | Action::SecretDelete
+        | Action::SecretExpireSoon
+        | Action::SecretRotate => {
+            let found = client_secrets::table
+                .filter(client_secrets::id.eq(&entry.target))
+                .select(ClientSecret::as_select())
+                .first(database)
+                .optional()?;
+            found.map(|secret| {
+                facts.name = secret.name;
+                facts.expires_at = secret.expires_at;
+                secret.client_id
+            })
+        }
+        _ => None,
     };
     if let Some(client_id) = client_id {
         facts.application = client::find(database, &client_id)?.map(|client| client.name);
