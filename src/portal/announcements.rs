@@ -5,9 +5,9 @@ use actix_web::web::Path;
 use maud::{Markup, html};
 
 use super::account_field::AccountChoices;
-use super::components::{self, Field, badge, clip, empty, hidden, table};
+use super::announcement_banner::{PATH, severity_name, text};
+use super::components::{self, Field, badge, clip, empty, table};
 use super::form::Form;
-use super::language::{Language, message_id};
 use super::page::{self, NavItem, PageHeader, done, redirect, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
@@ -19,41 +19,6 @@ use crate::manage::actor::{AccountsRead, AnnouncementsRead, AnnouncementsWrite};
 use crate::manage::announcement::{
     self, Announcement, AnnouncementChanges, NewAnnouncement, Severity,
 };
-
-/// The path of the list.
-const PATH: &str = "/announcements";
-
-/// The text of an announcement in the language of the page.
-fn text(announcement: &Announcement, language: Language) -> &str {
-    match language {
-        Language::English => &announcement.text_en,
-        Language::French => &announcement.text_fr,
-    }
-}
-
-fn severity_name(user: &CurrentUser, severity: Severity) -> String {
-    user.t(&message_id("severity", severity.as_str()))
-}
-
-/// The announcements that the user sees above each page, each with a button to dismiss it.
-pub(super) fn banners(user: &CurrentUser) -> Markup {
-    // A page that answers a form cannot be requested again.
-    let here = (!user.answers_form).then_some(&user.path_and_query);
-    html! {
-        @for one in user.session.announcements() {
-            div class={ "announcement " (one.severity.as_str()) } role="note" {
-                p {
-                    @if one.severity != Severity::Info { strong { (severity_name(user, one.severity)) } " " }
-                    (text(one, user.language))
-                }
-                (components::form(user, &format!("{PATH}/{}/dismiss", one.id), html! {
-                    @if let Some(here) = here { (hidden("here", here)) }
-                    button.quiet.small { (user.t("dismiss")) }
-                }))
-            }
-        }
-    }
-}
 
 /// Dismisses an announcement for the user, and shows the page again on which it was.
 pub async fn dismiss(

@@ -8,6 +8,7 @@ use crate::clock::{Timestamp, parse_duration};
 use crate::credential::new_id;
 use crate::error::Error;
 use crate::manage::signing_key::SignatureAlgorithm;
+use crate::manage::webhook::DeliveryState;
 
 /// A hidden field.
 pub fn hidden(name: &str, value: &str) -> Markup {
@@ -440,5 +441,14 @@ pub fn confirmation(
                 }
             }))
         }
+    }
+}
+
+/// The state of a delivery of a webhook, or of a message.
+pub fn delivery_state(user: &CurrentUser, state: DeliveryState) -> Markup {
+    match state {
+        DeliveryState::Pending => badge("plain", &user.t("delivery-pending")),
+        DeliveryState::Delivered => badge("good", &user.t("delivery-delivered")),
+        DeliveryState::Failed => badge("off", &user.t("delivery-failed")),
     }
 }

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use maud::{Markup, html};
 
 use super::audit::action_message;
-use super::components::{self, Field, badge, clip, empty, pages, table};
+use super::components::{self, Field, clip, delivery_state, empty, table};
 use super::form::Form;
 use super::language::message_id;
 use super::list_query::ListQuery;
@@ -14,7 +14,6 @@ use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::error::Error;
 use crate::manage::actor::{AccountsWrite, StatusRead};
 use crate::manage::mail::{self, MailView};
-use crate::manage::webhook::DeliveryState;
 
 const PATH: &str = "/status/mail";
 
@@ -30,18 +29,10 @@ async fn mails_page(
 ) -> Result<HttpResponse, PageError> {
     let permit = user.may(StatusRead)?;
     let is_on = user.server.mailer().is_some();
-    let after = user.query("after");
-    let limit = ListQuery::LIMIT;
-    let mut found = mail::list(&user.server.store, permit, after.clone(), limit).await?;
-    let has_next = i64::try_from(found.len()).unwrap_or(i64::MAX) >= limit;
-    if has_next {
-        found.pop();
-    }
-    let next = found
-        .last()
-        .filter(|_| has_next)
-        .map(|last| format!("{PATH}?after={}", last.id));
-    let first = after.map(|_| PATH.to_owned());
+    let query = ListQuery::parse(user, PATH);
+    let store = &user.server.store;
+    let found = mail::list(store, permit, query.after.clone(), ListQuery::LIMIT).await?;
+    let page = query.page(user, &found, |mail| &mail.id);
     let content = html! {
         p { (user.t(if is_on { "mails-text" } else { "mails-off" })) }
         @if is_on && user.can(AccountsWrite) {
@@ -50,9 +41,9 @@ async fn mails_page(
                 button { (user.t("mail-send-test")) }
             }))
         }
-        @if found.is_empty() { (empty(&user.t("mails-none"), &user.t("mails-none-text"), None)) }
-        @else { (rows(user, &found)) }
-        (pages(user, first.as_deref(), next.as_deref()))
+        @if page.shown.is_empty() { (empty(&user.t("mails-none"), &user.t("mails-none-text"), None)) }
+        @else { (rows(user, page.shown)) }
+        (page.links)
     };
     let header = PageHeader {
         breadcrumbs: vec![NavItem::Status.breadcrumb(user)],
@@ -70,7 +61,7 @@ fn rows(user: &CurrentUser, found: &[MailView]) -> Markup {
             vec![
                 clip(&mail.recipient),
                 html! { (subject(user, mail)) },
-                state(user, mail.state),
+                delivery_state(user, mail.state),
                 html! { (user.language.number(mail.attempts)) },
                 html! { (reply(user, mail)) },
                 user.relative(mail.created_at),
@@ -92,15 +83,6 @@ fn subject(user: &CurrentUser, mail: &MailView) -> String {
     match &mail.action {
         Some(action) => user.t(&action_message(action)),
         None => user.t(&message_id("mail", mail.kind.as_str())),
-    }
-}
-
-/// The state of a delivery or a message.
-pub fn state(user: &CurrentUser, state: DeliveryState) -> Markup {
-    match state {
-        DeliveryState::Pending => badge("plain", &user.t("delivery-pending")),
-        DeliveryState::Delivered => badge("good", &user.t("delivery-delivered")),
-        DeliveryState::Failed => badge("off", &user.t("delivery-failed")),
     }
 }
 

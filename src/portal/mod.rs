@@ -21,6 +21,7 @@ use actix_web::{
 mod account;
 mod account_field;
 mod accounts;
+mod announcement_banner;
 mod announcements;
 mod api_key_bulk;
 mod api_key_edit;
@@ -41,6 +42,7 @@ mod cookies;
 mod credential_page;
 mod csrf;
 mod form;
+mod invitation;
 pub mod language;
 mod list_query;
 pub mod mail_text;
@@ -48,6 +50,7 @@ mod mails;
 mod overview;
 mod page;
 mod page_error;
+mod password_link;
 mod password_reset;
 mod people;
 mod profile;
@@ -55,6 +58,7 @@ pub mod quick_start;
 mod registration_tokens;
 mod resource_servers;
 mod search;
+mod search_dialog;
 mod secret_bulk;
 mod secret_edit;
 mod secrets;
@@ -127,15 +131,9 @@ fn pages(config: &mut web::ServiceConfig) {
         .service(at("/sign-out", [post(sign_in::sign_out)]))
         .service(at(
             "/invitation",
-            [
-                get(sign_in::show_invitation),
-                post(sign_in::open_invitation),
-            ],
+            [get(invitation::show), post(invitation::open)],
         ))
-        .service(at(
-            "/invitation/password",
-            [post(sign_in::accept_invitation)],
-        ))
+        .service(at("/invitation/password", [post(invitation::accept)]))
         .service(at(
             "/password/forgot",
             [

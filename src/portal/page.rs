@@ -6,12 +6,12 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use maud::{DOCTYPE, Markup, html};
 
-use super::announcements;
+use super::announcement_banner::banners;
 use super::assets;
 use super::components::hidden;
 use super::form::CSRF_TOKEN;
 use super::language::Language;
-use super::search;
+use super::search_dialog;
 use super::session_extractor::{CurrentUser, PageContext};
 use crate::error::Error;
 use crate::http::error::LogError;
@@ -92,7 +92,7 @@ impl NavItem {
             NavItem::Announcements => "/announcements",
             NavItem::Status => "/status",
             NavItem::Profile => "/profile",
-            NavItem::Search => search::PATH,
+            NavItem::Search => search_dialog::PATH,
         }
     }
 
@@ -203,13 +203,13 @@ pub fn user_page(
     let content = html! {
         div.columns {
             nav.menu aria-label=(user.t("menu")) { (menu) }
-            main #main tabindex="-1" { (announcements::banners(user)) (body(user, &header, content)) }
+            main #main tabindex="-1" { (banners(user)) (body(user, &header, content)) }
         }
     };
     let menu = Menu {
         items: menu,
-        find: search::link(user),
-        palette: search::dialog(user),
+        find: search_dialog::link(user),
+        palette: search_dialog::dialog(user),
     };
     let page = document(user, &header, Some(&menu), content);
     respond(status, page, &[], header.error)

@@ -8,17 +8,23 @@ use maud::{Markup, html};
 
 use super::components::{self, Field};
 use super::form::Form;
-use super::page::{PageHeader, plain_page, redirect};
+use super::page::{PageHeader, plain_page};
 use super::page_error::PageError;
+use super::password_link::{self, PasswordLink, password_set, submitted};
 use super::session_extractor::{AnonymousForm, PageContext};
-use super::sign_in::{LINK, new_password_form, paste_link_form};
 use crate::error::{Code, Error};
 use crate::manage::password_reset;
 
-/// The paths of the pages.
+/// The path of the page on which a user asks for a link.
 pub const FORGOT: &str = "/password/forgot";
-const RESET: &str = "/password/reset";
-const NEW: &str = "/password/new";
+
+/// The pages of a link.
+pub(super) const LINK: PasswordLink = PasswordLink {
+    path: "/password/reset",
+    password_path: "/password/new",
+    title: "reset",
+    text: "reset-text",
+};
 
 /// The page on which a user asks for a link.
 pub async fn show_forgot(context: PageContext) -> Result<HttpResponse, PageError> {
@@ -89,39 +95,20 @@ pub async fn forgot(
     }
 }
 
-/// The page that a link opens. The secret is in the fragment, as in that of an invitation.
+/// The page that a link opens.
 pub async fn show_reset(context: PageContext) -> Result<HttpResponse, PageError> {
-    Ok(paste_page(context, StatusCode::OK, None, ""))
-}
-
-/// The page on which a link is pasted.
-pub fn paste_page(
-    mut context: PageContext,
-    status: StatusCode,
-    notice: Option<Markup>,
-    link: &str,
-) -> HttpResponse {
-    let csrf_cookie = context.ensure_csrf_cookie();
-    let content = paste_link_form(&context, RESET, link);
-    let header = PageHeader {
-        notice,
-        ..PageHeader::titled(context.t("reset"))
-    };
-    let cookies: Vec<Cookie<'_>> = csrf_cookie.into_iter().collect();
-    plain_page(&context, status, &header, content, &cookies)
+    Ok(LINK.paste_page(context, StatusCode::OK, None, &Form::default()))
 }
 
 /// The page to set the password, for a valid link.
 pub async fn open(
     AnonymousForm { context, form, .. }: AnonymousForm,
 ) -> Result<HttpResponse, PageError> {
-    let link = form.text(LINK);
-    Ok(
-        match password_reset::find(&context.server, link, context.now()).await? {
-            Some(email) => new_password_page(&context, StatusCode::OK, link, &email, None),
-            None => gone_page(&context),
-        },
-    )
+    let found = password_reset::find(&context.server, submitted(&form), context.now()).await?;
+    Ok(match found {
+        Some(email) => LINK.password_page(&context, StatusCode::OK, &form, &email, None),
+        None => gone_page(&context),
+    })
 }
 
 fn gone_page(context: &PageContext) -> HttpResponse {
@@ -129,51 +116,22 @@ fn gone_page(context: &PageContext) -> HttpResponse {
         p { (context.t("reset-gone-text")) }
         p { a.button.primary href=(context.link(FORGOT)) { (context.t("forgot-again")) } }
     };
-    let header = PageHeader::titled(context.t("invitation-gone"));
-    plain_page(context, StatusCode::NOT_FOUND, &header, content, &[])
-}
-
-fn new_password_page(
-    context: &PageContext,
-    status: StatusCode,
-    link: &str,
-    email: &str,
-    error: Option<&Error>,
-) -> HttpResponse {
-    let content = html! {
-        p { (context.t("reset-text")) }
-        (new_password_form(context, NEW, link, email, error))
-    };
-    let header = PageHeader {
-        error,
-        ..PageHeader::titled(context.t("reset"))
-    };
-    plain_page(context, status, &header, content, &[])
+    password_link::gone_page(context, content)
 }
 
 /// Sets the password with a link.
 pub async fn accept(
     AnonymousForm { context, form, .. }: AnonymousForm,
 ) -> Result<HttpResponse, PageError> {
-    let link = form.text(LINK);
+    let (server, link) = (&context.server, submitted(&form));
     let password = form.password("password");
-    match password_reset::accept(&context.server, link, password, &context.request).await {
-        Ok(()) => Ok(redirect(
-            &format!("{}?done=password-set", context.link("/sign-in")),
-            &[context.expired_session_cookie()],
-        )),
+    match password_reset::accept(server, link, password, &context.request).await {
+        Ok(()) => Ok(password_set(&context)),
         Err(error) if error.code() == Code::NotFound => Ok(gone_page(&context)),
         Err(error) if error.wrong_field().is_some() => {
-            let found = password_reset::find(&context.server, link, context.now()).await?;
-            let email = found.unwrap_or_default();
-            let status = StatusCode::BAD_REQUEST;
-            Ok(new_password_page(
-                &context,
-                status,
-                link,
-                &email,
-                Some(&error),
-            ))
+            let email = password_reset::find(server, link, context.now()).await?;
+            let (status, email) = (StatusCode::BAD_REQUEST, email.unwrap_or_default());
+            Ok(LINK.password_page(&context, status, &form, &email, Some(&error)))
         }
         Err(error) => Err(error.into()),
     }

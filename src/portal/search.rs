@@ -1,5 +1,5 @@
-//! The search for everything that the user can see: pages, applications, API keys, accounts and people.
-//! The script shows its results in a dialog, which the keyboard opens; without it this is a page.
+//! The page of the search for everything that the user can see: pages, applications, API keys, accounts and
+//! people. The script shows its results in a [dialog](super::search_dialog).
 
 use actix_web::HttpResponse;
 use maud::{Markup, html};
@@ -7,18 +7,10 @@ use maud::{Markup, html};
 use super::components::empty;
 use super::page::{NavItem, PageHeader, menu_pages, redirect, user_page};
 use super::page_error::PageError;
+use super::search_dialog::{MAX_TEXT, PATH, QUERY, input};
 use super::session_extractor::CurrentUser;
 use crate::manage::actor::{AccountsRead, AccountsWrite, ClientsRead, KeysRead, UsersRead};
 use crate::manage::{account, api_key, client, user};
-
-/// The path of the page.
-pub(super) const PATH: &str = "/search";
-
-/// The field with the text to search for.
-const QUERY: &str = "q";
-
-/// The longest text, in characters, that is searched for. No name and no email address is longer.
-const MAX_TEXT: usize = 254;
 
 /// How many results of each kind are shown.
 const SHOWN: usize = 8;
@@ -76,36 +68,6 @@ pub async fn show(user: CurrentUser) -> Result<HttpResponse, PageError> {
     };
     let header = PageHeader::titled(user.t("search"));
     Ok(user_page(&user, NavItem::Search, header, content))
-}
-
-fn input(id: &str, text: &str) -> Markup {
-    html! { input id=(id) name=(QUERY) type="search" value=(text) maxlength=(MAX_TEXT) autocomplete="off" spellcheck="false"; }
-}
-
-/// The link in the header, and the dialog that the script opens instead of following it.
-pub(super) fn link(user: &CurrentUser) -> Markup {
-    html! {
-        a.find href=(user.link(PATH)) aria-keyshortcuts="Control+K Meta+K" {
-            svg viewBox="0 0 16 16" aria-hidden="true" { circle cx="7" cy="7" r="4.5" {} path d="m10.5 10.5 3.5 3.5" {} }
-            span { (user.t("search")) }
-            kbd aria-hidden="true" hidden { "Ctrl K" }
-        }
-    }
-}
-
-/// The dialog of the search.
-pub(super) fn dialog(user: &CurrentUser) -> Markup {
-    html! {
-        dialog.palette aria-label=(user.t("search")) data-failed=(user.t("search-failed")) data-signed-out=(user.t("search-signed-out")) {
-            form role="search" method="get" action=(user.link(PATH)) {
-                label.visually_hidden for="palette" { (user.t("search-field")) }
-                (input("palette", ""))
-            }
-            form method="dialog" { button.small { (user.t("close")) } }
-            p.help role="status" { (user.t("search-text")) }
-            div.results {}
-        }
-    }
 }
 
 fn results(user: &CurrentUser, text: &str, groups: &[Group]) -> Markup {

@@ -1,4 +1,4 @@
-//! Sign-in, the second factor, invitations, sign-out, and the choice of the language.
+//! Sign-in, the second factor, sign-out, and the choice of the language.
 
 use std::sync::Arc;
 
@@ -9,14 +9,15 @@ use maud::{Markup, html};
 
 use super::components::{self, Field, hidden};
 use super::form::Form;
+use super::invitation;
 use super::language::Language;
 use super::page::{self, NavItem, PageHeader, plain_page, redirect};
 use super::page_error::{PageError, resubmit_form};
 use super::password_reset::{self, FORGOT};
 use super::session_extractor::{AnonymousForm, PageContext};
 use crate::error::{Code, Error};
+use crate::manage::session;
 use crate::manage::sign_in::{self, SignInOutcome};
-use crate::manage::{invitation, session};
 
 /// The field with the page to go to after sign-in.
 const NEXT: &str = "next";
@@ -26,9 +27,6 @@ const RESUBMISSION: &str = "resubmission";
 
 /// The field with the path to resubmit it to.
 const RESUBMIT_TO: &str = "resubmit_to";
-
-/// The field with an invitation link.
-pub const LINK: &str = "link";
 
 /// Redirects to the user's first page.
 pub async fn start(context: PageContext) -> Result<HttpResponse, PageError> {
@@ -249,7 +247,7 @@ fn sign_in_to_resubmit(context: PageContext, notice: Markup, form: &Form) -> Htt
     let path = context.path_and_query.clone();
     // Users with an invitation cannot sign in yet, so they get the invitation page again.
     if path.starts_with(&context.link("/invitation")) {
-        return paste_link_page(context, StatusCode::FORBIDDEN, Some(notice), form.get(LINK));
+        return invitation::LINK.paste_page(context, StatusCode::FORBIDDEN, Some(notice), form);
     }
     if path.starts_with(&context.link("/password/forgot")) {
         return password_reset::forgot_page(
@@ -261,8 +259,7 @@ fn sign_in_to_resubmit(context: PageContext, notice: Markup, form: &Form) -> Htt
         );
     }
     if path.starts_with(&context.link("/password")) {
-        let link = form.get(LINK);
-        return password_reset::paste_page(context, StatusCode::FORBIDDEN, Some(notice), link);
+        return password_reset::LINK.paste_page(context, StatusCode::FORBIDDEN, Some(notice), form);
     }
     let own_forms = ["/sign-in", "/second-factor", "/sign-out"];
     if own_forms.iter().any(|own| context.link(own) == path) {
@@ -364,140 +361,6 @@ pub async fn sign_out(
         &format!("{}?done=signed-out", context.link("/sign-in")),
         &[context.expired_session_cookie()],
     ))
-}
-
-/// The page that an invitation link opens. The secret is in the fragment, which browsers do not
-/// send: the script posts it, and without JavaScript the user pastes the link.
-pub async fn show_invitation(context: PageContext) -> Result<HttpResponse, PageError> {
-    Ok(paste_link_page(context, StatusCode::OK, None, ""))
-}
-
-/// The form for a pasted link, which the script fills from the fragment.
-pub fn paste_link_form(context: &PageContext, action: &str, link: &str) -> Markup {
-    components::form(
-        context,
-        action,
-        html! {
-            div #fragment { (Field::new(context, LINK, None).help("help-link").input_with("text", link, "off")) }
-            button.primary { (context.t("continue")) }
-        },
-    )
-}
-
-fn paste_link_page(
-    mut context: PageContext,
-    status: StatusCode,
-    notice: Option<Markup>,
-    link: &str,
-) -> HttpResponse {
-    let csrf_cookie = context.ensure_csrf_cookie();
-    let content = paste_link_form(&context, "/invitation", link);
-    let header = PageHeader {
-        notice,
-        ..PageHeader::titled(context.t("invitation"))
-    };
-    let cookies: Vec<Cookie<'_>> = csrf_cookie.into_iter().collect();
-    plain_page(&context, status, &header, content, &cookies)
-}
-
-/// The page to set the password, for a valid link.
-pub async fn open_invitation(
-    AnonymousForm { context, form, .. }: AnonymousForm,
-) -> Result<HttpResponse, PageError> {
-    let link = form.text(LINK);
-    Ok(
-        match invitation::find(&context.server, link, context.now()).await? {
-            Some(email) => invitation_page(&context, StatusCode::OK, link, &email, None),
-            None => invalid_invitation_page(&context),
-        },
-    )
-}
-
-fn invalid_invitation_page(context: &PageContext) -> HttpResponse {
-    let content = html! { p { (context.t("invitation-gone-text")) } };
-    plain_page(
-        context,
-        StatusCode::NOT_FOUND,
-        &PageHeader::titled(context.t("invitation-gone")),
-        content,
-        &[],
-    )
-}
-
-fn invitation_page(
-    context: &PageContext,
-    status: StatusCode,
-    link: &str,
-    email: &str,
-    error: Option<&Error>,
-) -> HttpResponse {
-    let content = html! {
-        p { (context.t("invitation-text")) }
-        (new_password_form(context, "/invitation/password", link, email, error))
-    };
-    let header = PageHeader {
-        error,
-        ..PageHeader::titled(context.t("invitation"))
-    };
-    plain_page(context, status, &header, content, &[])
-}
-
-/// The form for a new password, by a link.
-pub fn new_password_form(
-    context: &PageContext,
-    action: &str,
-    link: &str,
-    email: &str,
-    error: Option<&Error>,
-) -> Markup {
-    components::form(
-        context,
-        action,
-        html! {
-            (hidden(LINK, link))
-            // Password managers need the user name.
-            div.field {
-                label for="email" { (context.t("field-email")) }
-                input id="email" type="email" value=(email) readonly autocomplete="username";
-            }
-            (Field::new(context, "password", error).help("help-password").input_with("password", "", "new-password"))
-            button.primary { (context.t("set-password")) }
-        },
-    )
-}
-
-/// Sets the password with an invitation link.
-pub async fn accept_invitation(
-    AnonymousForm { context, form, .. }: AnonymousForm,
-) -> Result<HttpResponse, PageError> {
-    let link = form.text(LINK);
-    match invitation::accept(
-        &context.server,
-        link,
-        form.password("password"),
-        &context.request,
-    )
-    .await
-    {
-        Ok(_) => Ok(redirect(
-            &format!("{}?done=password-set", context.link("/sign-in")),
-            &[context.expired_session_cookie()],
-        )),
-        Err(error) if error.code() == Code::NotFound => Ok(invalid_invitation_page(&context)),
-        Err(error) if error.wrong_field().is_some() => {
-            let email = invitation::find(&context.server, link, context.now())
-                .await?
-                .unwrap_or_default();
-            Ok(invitation_page(
-                &context,
-                StatusCode::BAD_REQUEST,
-                link,
-                &email,
-                Some(&error),
-            ))
-        }
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Sets the language. It needs no CSRF token: another site could only change the language.

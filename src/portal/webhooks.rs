@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use super::audit::action_message;
 use super::components::{
-    self, Field, badge, chips, clip, confirmation, copy, duration_choices, empty, pages, table,
+    self, Field, badge, chips, clip, confirmation, copy, delivery_state, duration_choices, empty,
+    pages, table,
 };
 use super::form::Form;
 use super::language::message_id;
 use super::list_query::ListQuery;
-use super::mails::state as state_of;
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
@@ -195,7 +195,7 @@ fn delivery_rows(user: &CurrentUser, webhook: &WebhookView, found: &[DeliveryVie
             let own = path(&webhook.id, &format!("/deliveries/{}", delivery.id));
             vec![
                 html! { a href=(user.link(&own)) { (user.t(&action_message(&delivery.event_type))) } div.detail { code { (delivery.event_type) } } },
-                state_of(user, delivery.state),
+                delivery_state(user, delivery.state),
                 html! { (user.language.number(delivery.attempts)) },
                 response(user, delivery),
                 user.relative(delivery.created_at),
@@ -244,7 +244,7 @@ pub async fn show_delivery(
     let delivery = webhook::show_delivery(store, permit, &id, &delivery_id).await?;
     let content = html! {
         dl.facts.card {
-            dt { (user.t("column-state")) } dd { (state_of(&user, delivery.state)) }
+            dt { (user.t("column-state")) } dd { (delivery_state(&user, delivery.state)) }
             dt { (user.t("webhook-event-id")) } dd { (components::whole_id(&user, "event-id", &delivery.event_id)) }
             dt { (user.t("column-created")) } dd { (user.relative(delivery.created_at)) }
             dt { (user.t("column-attempts")) } dd { (user.language.number(delivery.attempts)) }
