@@ -311,9 +311,9 @@ fn command() -> clap::Command {
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
     forbid_core_dumps();
     let command = command();
-    let again = (command.clone(), arguments.clone());
+    let again = arguments.clone();
     let read_settings: ReadSettings = Box::new(move || {
-        let read = config::read(&again.0, again.1.clone(), std::env::vars_os());
+        let read = config::read(&self::command(), again.clone(), std::env::vars_os());
         let cli = read.and_then(|(matches, _)| Cli::from_arg_matches(&matches));
         cli.map(|cli| cli.settings)
             .map_err(|error| Error::server_error(error.to_string().trim()))

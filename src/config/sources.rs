@@ -105,9 +105,10 @@ fn parse(
     arguments: &[OsString],
     source: impl Fn(&str) -> Source,
 ) -> Result<ArgMatches, clap::Error> {
-    command
-        .clone()
+    named_subcommands(command, arguments)
         .try_get_matches_from(arguments)
+        // What it refuses, or answers itself, such as `--help`, takes all subcommands.
+        .or_else(|_| command.clone().try_get_matches_from(arguments))
         .map_err(|error| {
             let text = |kind| match error.get(kind) {
                 Some(ContextValue::String(text)) => Some(text.as_str()),
@@ -175,6 +176,29 @@ fn parse(
             };
             refuse(command, reason)
         })
+}
+
+/// The command with those subcommands alone that are among the arguments. clap copies the settings, which
+/// every command accepts, into each subcommand that there is; that would take longer than most commands.
+fn named_subcommands(command: &Command, arguments: &[OsString]) -> Command {
+    let is_named = |subcommand: &&Command| {
+        let mut names = std::iter::once(subcommand.get_name()).chain(subcommand.get_all_aliases());
+        names.any(|name| arguments.iter().any(|argument| argument == name))
+    };
+    if !command.has_subcommands() {
+        return command.clone();
+    }
+    Command::new(command.get_name().to_owned())
+        .subcommand_required(command.is_subcommand_required_set())
+        .arg_required_else_help(command.is_arg_required_else_help_set())
+        .args(command.get_arguments())
+        .groups(command.get_groups())
+        .subcommands(
+            command
+                .get_subcommands()
+                .filter(is_named)
+                .map(|subcommand| named_subcommands(subcommand, arguments)),
+        )
 }
 
 fn flag(name: &str) -> String {
