@@ -1,6 +1,7 @@
 //! `keyward client`
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{ArgAction, Args, Subcommand};
 use serde_json::json;
@@ -18,6 +19,7 @@ use crate::manage::client::{
 };
 use crate::manage::usage::Subject;
 use crate::scope::Scope;
+use crate::store::Store;
 use crate::store::client::AuthMethod;
 use crate::store::security_profile::SecurityProfile;
 
@@ -192,8 +194,11 @@ impl CertificateNameArgs {
 const PAGE: i64 = 1000;
 
 /// Prints all clients of one account or of all.
-async fn list(context: &Context, account: Option<String>) -> Result<Output, Error> {
-    let store = context.store()?;
+async fn list(
+    context: &Context,
+    store: &Arc<Store>,
+    account: Option<String>,
+) -> Result<Output, Error> {
     let operator = context.operator();
     let mut list = ListWriter::new(context.json, ["CLIENT_ID", "NAME", "SCOPE", "STATE"]);
     let cells = |client: &ClientView| {
@@ -207,7 +212,7 @@ async fn list(context: &Context, account: Option<String>) -> Result<Output, Erro
     let mut after = None;
     loop {
         let permit = operator.may(ClientsRead)?;
-        let page = client::list_after(&store, permit, account.clone(), after, PAGE).await?;
+        let page = client::list_after(store, permit, account.clone(), after, PAGE).await?;
         let Some(last) = page.last() else {
             return list.finish();
         };
@@ -259,7 +264,7 @@ impl Client {
                     client::create(&store, operator.may(ClientsWrite)?, new).await?,
                 ))
             }
-            Client::List { account } => list(&context, account).await,
+            Client::List { account } => list(&context, &store, account).await,
             Client::Show { client_id } => Ok(shown(
                 &client::show(&store, operator.may(ClientsRead)?, &client_id).await?,
             )),

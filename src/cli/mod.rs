@@ -25,7 +25,7 @@ use crate::scope::Scope;
 use crate::server::ReadSettings;
 use crate::store::cluster_settings::{self, ClusterSettings};
 use crate::store::token_records::TokenRecords;
-use crate::store::{IfMissing, Store};
+use crate::store::{IfMissing, Store, StoreError};
 use crate::telemetry::{Role, Telemetry};
 
 mod account;
@@ -193,21 +193,26 @@ impl Context {
 
     /// Opens the database, which must exist. A mistyped path must not create a second, empty database.
     fn store(&self) -> Result<Arc<Store>, Error> {
-        self.open_store(IfMissing::Refuse)
+        let url = &self.settings.database_url;
+        self.explained(Store::open(url, IfMissing::Refuse))
     }
 
     /// Opens the database, or creates it: commands that create objects may run before the first start.
     fn store_or_new(&self) -> Result<Arc<Store>, Error> {
         let url = &self.settings.database_url;
-        if url.is_missing().is_ok_and(|missing| missing) {
-            tracing::warn!(database = %url, "creating a new database");
-        }
-        self.open_store(IfMissing::Create)
+        let opened = match Store::open(url, IfMissing::Refuse) {
+            Err(StoreError::Missing) => {
+                tracing::warn!(database = %url, "creating a new database");
+                Store::open(url, IfMissing::Create)
+            }
+            opened => opened,
+        };
+        self.explained(opened)
     }
 
-    fn open_store(&self, if_missing: IfMissing) -> Result<Arc<Store>, Error> {
+    fn explained(&self, opened: Result<Arc<Store>, StoreError>) -> Result<Arc<Store>, Error> {
         let url = &self.settings.database_url;
-        Store::open(url, if_missing).map_err(|error| self.sources.explain(url.explain(&error)))
+        opened.map_err(|error| self.sources.explain(url.explain(&error)))
     }
 
     /// Opens the sealing key file, which must exist.

@@ -292,12 +292,21 @@ impl Connector {
     }
 
     pub fn connect(self: &Arc<Self>) -> Result<Session, StoreError> {
+        self.set_up(None)
+    }
+
+    /// Like [`Connector::connect`], on the connection to the SQLite file that [`DatabaseUrl::prepare`]
+    /// returned.
+    pub fn set_up(
+        self: &Arc<Self>,
+        opened: Option<SqliteConnection>,
+    ) -> Result<Session, StoreError> {
         let failure = Arc::new(AtomicU8::new(Failure::None as u8));
         let away = |error: ConnectionError| StoreError::Unavailable(self.describe(&error));
         let database = match &self.url {
             DatabaseUrl::Sqlite(path) => {
-                let mut connection =
-                    SqliteConnection::establish(&path.to_string_lossy()).map_err(away)?;
+                let establish = || SqliteConnection::establish(&path.to_string_lossy());
+                let mut connection = opened.map_or_else(establish, Ok).map_err(away)?;
                 // The timeout comes first, so that the following statements wait for other
                 // connections too.
                 connection.batch_execute("PRAGMA busy_timeout = 3000")?;
@@ -421,7 +430,7 @@ impl DatabaseUrl {
     /// [`StoreError`] if the file is something else, or the database did not answer.
     pub fn is_missing(&self) -> Result<bool, StoreError> {
         match self {
-            DatabaseUrl::Sqlite(path) => Ok(!holds_keyward(path)?),
+            DatabaseUrl::Sqlite(path) => Ok(open_keyward(path)?.is_none()),
             DatabaseUrl::Postgres(_) => {
                 Ok(applied_migrations(&mut self.connect()?.database)?.is_none())
             }
@@ -440,12 +449,16 @@ impl DatabaseUrl {
     }
 
     /// Creates a SQLite file, which only its owner can read. A file that is something else is not
-    /// touched.
-    pub(super) fn prepare(&self, if_missing: IfMissing) -> Result<(), StoreError> {
+    /// touched. Returns the connection to a SQLite file that existed.
+    pub(super) fn prepare(
+        &self,
+        if_missing: IfMissing,
+    ) -> Result<Option<SqliteConnection>, StoreError> {
         let DatabaseUrl::Sqlite(path) = self else {
-            return Ok(());
+            return Ok(None);
         };
-        if !holds_keyward(path)? {
+        let opened = open_keyward(path)?;
+        if opened.is_none() {
             if if_missing == IfMissing::Refuse {
                 return Err(StoreError::Missing);
             }
@@ -454,7 +467,7 @@ impl DatabaseUrl {
             create_private(path).map_err(|error| unusable(path, &error))?;
         }
         make_private(path);
-        Ok(())
+        Ok(opened)
     }
 
     /// Creates the folder of a SQLite file, which only its owner can read, but not its parent
@@ -484,13 +497,13 @@ fn unusable(path: &Path, reason: &dyn fmt::Display) -> StoreError {
     StoreError::Unavailable(format!("{}: {reason}", path.display()))
 }
 
-/// Whether the file is a database of Keyward. `false` if there is no file, or it is empty.
-fn holds_keyward(path: &Path) -> Result<bool, StoreError> {
+/// A connection to the file, if it is a database of Keyward. `None` if there is no file, or it is empty.
+fn open_keyward(path: &Path) -> Result<Option<SqliteConnection>, StoreError> {
     match std::fs::metadata(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unusable(path, &error)),
         Ok(metadata) if !metadata.is_file() => return Err(unusable(path, &"this is no file")),
-        Ok(metadata) if metadata.len() == 0 => return Ok(false),
+        Ok(metadata) if metadata.len() == 0 => return Ok(None),
         Ok(_) => {}
     }
     let foreign = |reason: &dyn fmt::Display| {
@@ -511,8 +524,8 @@ fn holds_keyward(path: &Path) -> Result<bool, StoreError> {
     };
     let known = |name: &&str| tables.iter().any(|table| table.name == **name);
     match KEYWARD_TABLES.iter().find(|name| !known(name)) {
-        None => Ok(true),
-        Some(_) if tables.is_empty() => Ok(false),
+        None => Ok(Some(connection)),
+        Some(_) if tables.is_empty() => Ok(None),
         Some(missing) => Err(foreign(&format!("it has no table {missing}"))),
     }
 }

@@ -181,9 +181,12 @@ impl Store {
     /// [`StoreError::Missing`] if the database does not exist and `if_missing` says not to create
     /// it; another [`StoreError`] if it cannot be reached or migrated.
     pub fn open(url: &DatabaseUrl, if_missing: IfMissing) -> Result<Arc<Self>, StoreError> {
-        url.prepare(if_missing)?;
+        let opened = url.prepare(if_missing)?;
         let connector = Arc::new(Connector::new(url)?);
-        connection::bring_up_to_date(&mut connector.connect()?, if_missing)?;
+        let mut session = connector.set_up(opened)?;
+        connection::bring_up_to_date(&mut session, if_missing)?;
+        // Short commands need no other connection.
+        let spare = Arc::new(Mutex::new(Some(session)));
         let writers = match url {
             DatabaseUrl::Sqlite(_) => 1,
             DatabaseUrl::Postgres(_) => 4,
@@ -194,7 +197,7 @@ impl Store {
                 .thread_name_pattern("pool")
                 .build(),
         );
-        let pool = |size, on_deadline| Pool::new(&connector, size, on_deadline, &threads);
+        let pool = |size, on_deadline| Pool::new(&connector, &spare, size, on_deadline, &threads);
         Ok(Arc::new(Store {
             url: url.clone(),
             follower: pool(1, OnDeadline::Finish),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::TransactionManager;
 use diesel::r2d2::R2D2Connection;
+use parking_lot::Mutex;
 use scheduled_thread_pool::ScheduledThreadPool;
 use tokio::sync::Semaphore;
 
@@ -40,9 +41,14 @@ pub(super) enum OnDeadline {
     Cancel,
 }
 
+/// A connection that no pool has yet.
+pub(super) type Spare = Arc<Mutex<Option<Session>>>;
+
 /// Opens and checks connections for r2d2.
 struct Manager {
     connector: Arc<Connector>,
+    /// Used by the first pool that needs a connection.
+    spare: Spare,
     on_deadline: OnDeadline,
 }
 
@@ -51,7 +57,8 @@ impl r2d2::ManageConnection for Manager {
     type Error = StoreError;
 
     fn connect(&self) -> Result<Pooled, StoreError> {
-        let mut session = self.connector.connect()?;
+        let spare = self.spare.lock().take();
+        let mut session = spare.map_or_else(|| self.connector.connect(), Ok)?;
         if self.on_deadline == OnDeadline::Cancel {
             session.deadline = Some(Deadline::install(&mut session.database)?);
         }
@@ -85,6 +92,7 @@ pub(super) struct Pool {
 impl Pool {
     pub(super) fn new(
         connector: &Arc<Connector>,
+        spare: &Spare,
         size: u32,
         on_deadline: OnDeadline,
         threads: &Arc<ScheduledThreadPool>,
@@ -98,6 +106,7 @@ impl Pool {
             .thread_pool(threads.clone())
             .build_unchecked(Manager {
                 connector: connector.clone(),
+                spare: spare.clone(),
                 on_deadline,
             });
         Pool {
