@@ -12,8 +12,9 @@ const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa',
 const QUIET = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync', '--no-proxy-server',
-  // Pages live for a second: compiling their scripts to optimized code costs more than it saves.
-  '--js-flags=--no-turbofan --no-maglev',
+  // Pages live for a second: compiling their scripts to optimized code costs more than it saves, and so does a
+  // process of its own for what is drawn.
+  '--js-flags=--no-turbofan --no-maglev', '--in-process-gpu',
 ]
 export const DESK = { width: 1280, height: 800 }
 export const PHONE = { width: 360, height: 740 }
