@@ -28,7 +28,7 @@ fn announce(world: &World, text: &str, flags: &[&str]) -> Value {
 }
 
 /// A time in a month.
-fn soon() -> String {
+pub fn soon() -> String {
     at(30)
 }
 

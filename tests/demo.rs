@@ -68,6 +68,8 @@ on_both! {
         let resources = world.cli(&["resource", "list"]);
         assert_eq!(values(&resources, "name").len(), 3);
         assert!(values(&resources, "scope").iter().all(|scope| !scope.is_empty()));
+        let users = users.as_array().unwrap();
+        assert!(users.iter().any(|user| user["accounts"].as_array().unwrap().len() == 2), "{users:?}");
         check_clients(&world);
         let (partner, orders) = (client(&made["client"]), client(&made["resource"]));
         check_credentials(&world, &partner.id);

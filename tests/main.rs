@@ -48,6 +48,7 @@ mod log;
 mod mail;
 mod management;
 mod many_nodes;
+mod memberships;
 mod metrics;
 mod migrations;
 mod missing_database;

@@ -103,6 +103,21 @@ const OPERATIONS: &[(&str, Needs, &str)] = &[
         "{}",
     ),
     (
+        "GET /api/v1/account-invitations",
+        Right("keyward:users:read"),
+        "",
+    ),
+    (
+        "POST /api/v1/account-invitations",
+        Right("keyward:users:write"),
+        r#"{"email": "nowhere", "role": "viewer", "account": "none"}"#,
+    ),
+    (
+        "DELETE /api/v1/account-invitations/{id}",
+        Right("keyward:users:write"),
+        "",
+    ),
+    (
         "POST /api/v1/users/{id}/invitation",
         Right("keyward:users:write"),
         "",
@@ -928,6 +943,21 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
         Some("keyward:accounts:write"),
     ),
     ("/account", "get", Some("keyward:accounts:read")),
+    (
+        "/account-invitations/{id}/renew",
+        "post",
+        Some("keyward:users:write"),
+    ),
+    (
+        "/account-invitations/{id}/withdraw",
+        "post",
+        Some("keyward:users:write"),
+    ),
+    ("/join", "get post", None),
+    ("/join/accept", "post", None),
+    ("/join/decline", "post", None),
+    ("/switch-account", "post", None),
+    ("/profile/accounts/{id}/leave", "get post", None),
     ("/account/name", "post", Some("keyward:users:write")),
     (
         "/accounts/{id}/second-factor",

@@ -29,6 +29,7 @@ use crate::store::{IfMissing, Store, StoreError};
 use crate::telemetry::{Role, Telemetry};
 
 mod account;
+mod account_invitation;
 mod announcement;
 mod audit;
 mod backup;
@@ -107,6 +108,9 @@ enum Command {
     /// Manage the users of the portal
     #[command(subcommand)]
     User(user::User),
+    /// Invite users of other accounts to an account
+    #[command(subcommand)]
+    AccountInvitation(account_invitation::AccountInvitation),
     /// Manage OAuth clients
     #[command(subcommand)]
     Client(client::Client),
@@ -410,6 +414,7 @@ fn execute(command: Command, context: Context) -> Result<Output, Error> {
             Command::TrustRule(command) => command.run(context).await,
             Command::Resource(command) => command.run(context).await,
             Command::RegistrationToken(command) => command.run(context).await,
+            Command::AccountInvitation(command) => command.run(context).await,
             Command::SigningKey(command) => command.run(context).await,
             Command::SealingKey(command) => command.run(context).await,
             Command::Webhook(command) => command.run(context).await,

@@ -48,6 +48,10 @@ pub enum User {
 
         /// administrator, developer or viewer
         role: Role,
+
+        /// Account, by id or name [default: the only account of the user]
+        #[arg(long)]
+        account: Option<String>,
     },
     /// Change the language and the time zone of the portal for a user, and which e-mail the user gets
     SetPreferences {
@@ -74,9 +78,13 @@ pub enum User {
     },
     /// Set the password of a user, read from standard input
     SetPassword { email: String },
-    /// Delete a user
+    /// Delete a user, or remove the user from one account
     Delete {
         email: String,
+
+        /// Account to remove the user from, by id or name [default: all, and the user is deleted]
+        #[arg(long)]
+        account: Option<String>,
 
         #[command(flatten)]
         confirmation: Confirmation,
@@ -102,7 +110,16 @@ impl FromStr for LanguageChoice {
 const PAGE: i64 = 1000;
 
 fn cells(user: &UserView) -> [String; 5] {
-    let account = user.account_name.as_ref().or(user.account.as_ref());
+    let names = user.accounts.iter().map(|own| {
+        let name = own.account_name.as_ref();
+        name.unwrap_or(&own.account).as_str()
+    });
+    let accounts = names.collect::<Vec<_>>().join(", ");
+    let roles = user.accounts.iter().map(|own| own.role.as_str());
+    let role = match &roles.collect::<Vec<_>>()[..] {
+        [] => user.role.to_string(),
+        roles => roles.join(", "),
+    };
     let sign_in = match (user.has_password, user.has_second_factor) {
         (true, true) => "password and second factor",
         (true, false) => "password",
@@ -112,8 +129,10 @@ fn cells(user: &UserView) -> [String; 5] {
     [
         user.id.clone(),
         user.email.clone(),
-        user.role.to_string(),
-        account.cloned().unwrap_or_else(|| "-".to_owned()),
+        role,
+        Some(accounts)
+            .filter(|accounts| !accounts.is_empty())
+            .unwrap_or_else(|| "-".to_owned()),
         sign_in.to_owned(),
     ]
 }
@@ -182,12 +201,15 @@ impl User {
                     ),
                 ))
             }
-            User::SetRole { email, role } => {
-                let user = user::set_role(&store, operator.may(UsersWrite)?, &email, role).await?;
-                Ok(Output::new(
-                    &user,
-                    format!("The role of {} is now {}", user.email, user.role),
-                ))
+            User::SetRole {
+                email,
+                role,
+                account,
+            } => {
+                let permit = operator.may(UsersWrite)?;
+                let user = user::set_role(&store, permit, &email, role, account).await?;
+                let text = format!("The role of {} is now {role}", user.email);
+                Ok(Output::new(&user, text))
             }
             User::SetPreferences {
                 email,
@@ -247,11 +269,22 @@ impl User {
             }
             User::Delete {
                 email,
+                account,
                 confirmation,
             } => {
-                confirmation.ask(&format!("This deletes the user {email}."))?;
-                user::delete(&store, operator.may(UsersWrite)?, &email).await?;
-                Ok(Output::done(format!("Deleted the user {email}")))
+                let (question, done) = match &account {
+                    Some(account) => (
+                        format!("This removes the user {email} from the account {account}."),
+                        format!("Removed the user {email} from the account {account}"),
+                    ),
+                    None => (
+                        format!("This deletes the user {email}."),
+                        format!("Deleted the user {email}"),
+                    ),
+                };
+                confirmation.ask(&question)?;
+                user::delete(&store, operator.may(UsersWrite)?, &email, account).await?;
+                Ok(Output::done(done))
             }
         }
     }

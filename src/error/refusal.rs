@@ -84,6 +84,9 @@ refusals! {
     account_being_deleted() = Conflict, "The account is being deleted; it cannot be opened again";
     account_exists(name: &str) = Conflict, "The account {name} already exists";
     user_exists(email: &str) = Conflict, "The user {email} already exists";
+    user_elsewhere() = Conflict, "A user of another account has this email address; invite them to the account";
+    user_of_several_accounts() = AccessDenied, "The user also belongs to another account. They can reset their password themselves; for everything else, ask an operator";
+    user_account_required() = InvalidRequest, "The user belongs to several accounts; name one";
     user_unknown() = NotFound, "The user does not exist";
     user_has_more_rights() = AccessDenied, "The user has rights that you do not have";
     email_invalid() = InvalidRequest, "This is not a valid email address";
@@ -92,6 +95,12 @@ refusals! {
     operators_manage_operators() = AccessDenied, "Only an operator can manage operators";
     operator_has_no_account() = Conflict, "An operator does not belong to an account: delete the user and create another";
     own_user() = Conflict, "You cannot do this to your own user; ask another administrator";
+    account_invitation_of_other() = AccessDenied, "The invitation is for another user; sign in as the user who was invited";
+    account_invitations_full(limit: usize) = Conflict, "There can be at most {limit} open invitations; withdraw one first";
+    account_limit(limit: usize) = Conflict, "A user can belong to at most {limit} accounts";
+    account_not_own() = NotFound, "You do not belong to this account";
+    last_account() = Conflict, "This is your only account; an administrator or an operator can delete your user";
+    last_administrator() = Conflict, "You are the only administrator of this account; give somebody else this role first";
     invitation_invalid() = NotFound, "The link was used or replaced, or has expired";
 
     language_unknown() = InvalidRequest, "The portal does not have this language";

@@ -2,14 +2,15 @@
 //! so what is not listed here can be neither called nor read about.
 
 use super::management::{
-    Changed, Created, Page, Paging, Rotation, accounts, announcements, audit, clients, keys, mails,
-    registration_tokens, resources, secrets, signing_keys, status, tokens, traffic, trust_rules,
-    unused_credentials, usage, users, webhooks,
+    Changed, Created, Page, Paging, Rotation, account_invitations, accounts, announcements, audit,
+    clients, keys, mails, registration_tokens, resources, secrets, signing_keys, status, tokens,
+    traffic, trust_rules, unused_credentials, usage, users, webhooks,
 };
 use super::oauth::SIGNED_INTROSPECTION;
 use super::operation::Operation as Op;
 use super::{api_keys, documents, health, metrics, oauth, schemas, verify, well_known};
 use crate::manage::account::{Account, AccountDetails};
+use crate::manage::account_invitation::AccountInvitationView;
 use crate::manage::announcement::Announcement;
 use crate::manage::api_key::ApiKeyView;
 use crate::manage::client::ClientView;
@@ -319,10 +320,38 @@ fn management_of_accounts_and_users() -> Vec<Op> {
         Op::delete(
             "/api/v1/users/{id}",
             "deleteUser",
-            "Delete a user",
+            "Remove a user from an account, and delete a user without another one",
             users::delete,
         )
-        .returns_empty(204, "Deleted")
+        .query::<users::DeleteUser>()
+        .returns_empty(204, "Removed")
+        .requires(Right::UsersWrite)
+        .errors(&[409]),
+        Op::get(
+            "/api/v1/account-invitations",
+            "listAccountInvitations",
+            "List the open invitations of users of other accounts",
+            account_invitations::list,
+        )
+        .query::<Paging>()
+        .returns::<Page<AccountInvitationView>>(200, "Invitations, the newest first")
+        .requires(Right::UsersRead),
+        Op::post(
+            "/api/v1/account-invitations",
+            "createAccountInvitation",
+            "Create a link with which a user of another account joins an account",
+            account_invitations::create,
+        )
+        .json::<account_invitations::CreateAccountInvitation>()
+        .creates::<Created<account_invitations::AccountInvitationLink>>()
+        .requires(Right::UsersWrite),
+        Op::delete(
+            "/api/v1/account-invitations/{id}",
+            "deleteAccountInvitation",
+            "Withdraw an invitation",
+            account_invitations::delete,
+        )
+        .returns_empty(204, "Withdrawn")
         .requires(Right::UsersWrite),
         Op::get(
             "/api/v1/status",

@@ -15,7 +15,7 @@ use crate::clock::{TimeZone, Timestamp};
 use crate::credential::random_bytes;
 use crate::error::Error;
 use crate::manage::mail::{MailContent, MailKind, Render};
-use crate::manage::{invitation, password_reset};
+use crate::manage::{account_invitation, invitation, password_reset};
 use crate::metrics::DeliveryOutcome;
 use crate::net::http_client::SendError;
 use crate::net::smtp::{MailError, Mailer, OutgoingMail};
@@ -287,7 +287,7 @@ impl Sender {
         let keys = self.server.sealing_keys();
         let issuer = &self.server.issuer;
         match (mail.kind, user) {
-            (MailKind::Invitation, _) => {
+            (kind @ (MailKind::Invitation | MailKind::AccountInvitation), _) => {
                 let Some(sealed) = &mail.link_sealed else {
                     return Ok(Link::Gone);
                 };
@@ -295,8 +295,10 @@ impl Sender {
                 let opened = opened.map_err(|_| DeliveryFailure::Secret)?;
                 let credential = std::str::from_utf8(opened.expose());
                 let credential = credential.map_err(|_| DeliveryFailure::Secret)?;
-                let link = invitation::url_of(issuer, &SecretString::from(credential));
-                Ok(Link::Of(link))
+                Ok(Link::Of(match kind {
+                    MailKind::AccountInvitation => account_invitation::url(issuer, credential),
+                    _ => invitation::url_of(issuer, &SecretString::from(credential)),
+                }))
             }
             (MailKind::PasswordReset, Some(user)) if user.password_hash.is_some() => {
                 let link = password_reset::url(keys, issuer, user, mail.expires_at);

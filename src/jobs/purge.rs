@@ -11,8 +11,9 @@ use crate::error::Error;
 use crate::oauth::AuthorizationServer;
 use crate::store::credential_use::Bucket;
 use crate::store::{
-    Database, StoreError, announcement, api_key, audit, changes, counters, credential_use,
-    idempotency, invitation, mail, session, token, traffic_sums, used_jti, webhook_delivery,
+    Database, StoreError, account_invitation, announcement, api_key, audit, changes, counters,
+    credential_use, idempotency, invitation, mail, session, token, traffic_sums, used_jti,
+    webhook_delivery,
 };
 
 /// The most rows of each table in one transaction.
@@ -108,6 +109,7 @@ fn purge_batch(database: &mut Database, cutoffs: &Cutoffs) -> Result<usize, Stor
         session::purge(database, cutoffs.expired, BATCH)?,
         announcement::purge(database, cutoffs.announcements, BATCH)?,
         invitation::purge(database, cutoffs.expired, BATCH)?,
+        account_invitation::purge(database, cutoffs.expired, BATCH)?,
         counters::purge(database, cutoffs.counters, BATCH)?,
         traffic_sums::purge(database, cutoffs.counters, BATCH)?,
         credential_use::purge(database, Bucket::Hour, cutoffs.counters, BATCH)?,

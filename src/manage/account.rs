@@ -345,7 +345,7 @@ async fn set_closed(
             client::set_account_closed(transaction, &account.id, account.closed_at)?;
             let action = match closed_at {
                 Some(_) => {
-                    session::delete_of_account(transaction, &account.id)?;
+                    session::delete_of_closed_account(transaction, &account.id)?;
                     Action::AccountClose
                 }
                 None => Action::AccountReopen,

@@ -14,8 +14,8 @@ use crate::error::{Error, refusal};
 use crate::store::account::{self, Account};
 use crate::store::audit::{self, Action, AuditEntry, Recorder};
 use crate::store::{
-    Store, StoreError, Transaction, announcement, client, registration_token, resource_server,
-    user, webhook,
+    Store, StoreError, Transaction, account_invitation, announcement, client, membership,
+    registration_token, resource_server, user, webhook,
 };
 
 /// The most objects of each kind that are deleted in one transaction, which others wait for.
@@ -150,9 +150,22 @@ fn delete_objects(
         domain::client::delete(transaction, recorder, &client)?;
         deleted += 1;
     }
-    for user in user::of_account(transaction.database(), account_id, BATCH)? {
-        user::delete(transaction, &user.id)?;
-        recorder.record(transaction, Action::UserDelete, own, &user.email)?;
+    for invitation in account_invitation::list(transaction.database(), own)? {
+        account_invitation::delete(transaction, &invitation)?;
+        let invited = user::find(transaction.database(), &invitation.user_id)?;
+        let email = invited.map(|user| user.email).unwrap_or_default();
+        recorder.record(transaction, Action::AccountInvitationDelete, own, &email)?;
+        deleted += 1;
+    }
+    for user in membership::members(transaction.database(), account_id, BATCH)? {
+        let action = if membership::of_user(transaction.database(), &user)?.len() > 1 {
+            membership::delete(transaction, &user, account_id)?;
+            Action::MembershipDelete
+        } else {
+            user::delete(transaction, &user.id)?;
+            Action::UserDelete
+        };
+        recorder.record(transaction, action, own, &user.email)?;
         deleted += 1;
     }
     for announcement in announcement::list(transaction.database())? {

@@ -211,12 +211,13 @@ pub async fn dismiss(
 ) -> Result<(), Error> {
     let user = session.user.clone();
     let row = session.row.clone();
+    let account_id = session.account_id().map(str::to_owned);
     let recorder = session::recorder(&user, context);
     let id = id.to_owned();
     store
         .write(context.received_at, move |transaction| {
             session::ensure_active(transaction, &row)?;
-            let own = user.account_id.as_deref();
+            let own = account_id.as_deref();
             let found = announcement::find(transaction.database(), &id)?
                 .filter(|found| found.account_id.is_none() || found.account_id.as_deref() == own);
             let found = found.ok_or_else(|| not_found("announcement", &id))?;

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::actor::{Actor, Permit, UsersWrite};
-use super::user::{check_not_self, find_editable, usable_password};
+use super::actor::{Permit, UsersWrite};
+use super::membership::{Found, has_open_account};
+use super::session::recorder;
+use super::user::{check_not_self, usable_password};
 use super::{AuthorizationServer, account};
 use crate::clock::Timestamp;
 use crate::config::Issuer;
@@ -57,7 +59,7 @@ pub struct NewInvitation {
 }
 
 /// The credential in a pasted link: the whole link, or only its fragment.
-fn parse_link(link: &str) -> Option<Credential> {
+pub(super) fn parse_link(link: &str) -> Option<Credential> {
     Credential::parse(fragment_of(link), Kind::Invitation)
 }
 
@@ -87,7 +89,9 @@ pub async fn create(
     let link = credential.clone();
     let mailed = store
         .write(now, move |transaction| {
-            let user = find_editable(transaction.database(), &permit, &email)?;
+            let found = Found::manageable(transaction.database(), &permit, &email)?;
+            let account_id = found.account_id(&permit);
+            let (user, account_id) = (found.user, account_id.as_deref());
             // A link would let users change their password without knowing it.
             check_not_self(permit.actor(), &user)?;
             let row = Invitation {
@@ -99,14 +103,17 @@ pub async fn create(
                 rights: permit.rights().to_scope()?,
             };
             invitation::replace(transaction, &row)?;
-            let mailed = send(transaction, &permit, &sealing_keys, &user, &link)?;
-            permit.audit(
+            let kind = MailKind::Invitation;
+            let sent = send(
                 transaction,
-                Action::UserInvite,
-                user.account_id.as_deref(),
-                &user.email,
+                &permit,
+                &sealing_keys,
+                kind,
+                (&user, account_id),
+                &link,
             )?;
-            Ok::<_, Error>(mailed)
+            permit.audit(transaction, Action::UserInvite, account_id, &user.email)?;
+            Ok::<_, Error>(sent.is_some())
         })
         .await?;
     Ok(NewInvitation {
@@ -116,23 +123,24 @@ pub async fn create(
     })
 }
 
-/// Queues the e-mail with a link, unless there were too many or the account is closed. Returns whether it
-/// was queued. The link is sealed until it is sent.
-fn send(
+/// Queues the e-mail with a link for a user to or in an account, unless there were too many or the account
+/// is closed. Returns the id of the message. The link is sealed until it is sent.
+pub(super) fn send(
     transaction: &mut Transaction<'_>,
     permit: &Permit<UsersWrite>,
     sealing_keys: &SealingKeyFile,
-    user: &User,
+    kind: MailKind,
+    (user, account_id): (&User, Option<&str>),
     link: &Credential,
-) -> Result<bool, Error> {
+) -> Result<Option<String>, Error> {
     let database = transaction.database();
     if !mail::is_on(database)?
-        || account::is_closed(database, user.account_id.as_deref())?
-        || is_over_limit(database, user, permit.now())?
+        || account::is_closed(database, account_id)?
+        || is_over_limit(database, &user.email, account_id, permit.now())?
     {
-        return Ok(false);
+        return Ok(None);
     }
-    let account = user.account_id.iter().cloned().collect::<Vec<_>>();
+    let account: Vec<String> = account_id.iter().map(|id| (*id).to_owned()).collect();
     let account = find_names(transaction.database(), &account)?;
     let facts = Facts {
         actor: Some(permit.actor().to_owned()),
@@ -140,38 +148,50 @@ fn send(
         name: account.into_iter().next().map(|(_, name)| name),
         ..Facts::default()
     };
-    let mut message = Mail::to_user(MailKind::Invitation, user, &facts, permit.now());
+    let mut message = Mail::to_user(kind, user, &facts, permit.now());
     let sealed = sealing_keys.seal(&message.seal_context(), link.expose().as_bytes())?;
     message.link_sealed = Some(sealed);
-    let account_id = user.account_id.as_deref();
-    Ok(mail::queue(transaction, message, account_id)?)
+    let id = message.id.clone();
+    let is_queued = mail::queue(transaction, message, account_id)?;
+    Ok(is_queued.then_some(id))
 }
 
 /// Whether too many links were created lately. They are counted in the audit, which still has those of
 /// users who were deleted.
-fn is_over_limit(database: &mut Database, user: &User, now: Timestamp) -> Result<bool, Error> {
-    let links = |since: Duration| AuditFilter {
-        action: Some(Action::UserInvite.as_str().to_owned()),
-        since: Some(now.saturating_sub(since)),
-        ..AuditFilter::default()
+fn is_over_limit(
+    database: &mut Database,
+    email: &str,
+    account_id: Option<&str>,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let mut count = |filter: AuditFilter, limit: usize| -> Result<usize, Error> {
+        let mut count = 0;
+        for action in [Action::UserInvite, Action::AccountInvitationCreate] {
+            let filter = AuditFilter {
+                action: Some(action.as_str().to_owned()),
+                ..filter.clone()
+            };
+            count += audit::list(database, &filter, limit)?.entries.len();
+        }
+        Ok(count)
     };
     let to_address = AuditFilter {
-        target: Some(user.email.clone()),
-        ..links(HOUR)
+        target: Some(email.to_owned()),
+        since: Some(now.saturating_sub(HOUR)),
+        ..AuditFilter::default()
     };
-    let found = audit::list(database, &to_address, MAX_PER_HOUR)?;
-    if found.entries.len() >= MAX_PER_HOUR {
+    if count(to_address, MAX_PER_HOUR)? >= MAX_PER_HOUR {
         return Ok(true);
     }
-    let Some(account_id) = &user.account_id else {
+    let Some(account_id) = account_id else {
         return Ok(false);
     };
     let of_account = AuditFilter {
-        account_id: Some(account_id.clone()),
-        ..links(DAY)
+        account_id: Some(account_id.to_owned()),
+        since: Some(now.saturating_sub(DAY)),
+        ..AuditFilter::default()
     };
-    let found = audit::list(database, &of_account, MAX_OF_ACCOUNT_PER_DAY)?;
-    Ok(found.entries.len() >= MAX_OF_ACCOUNT_PER_DAY)
+    Ok(count(of_account, MAX_OF_ACCOUNT_PER_DAY)? >= MAX_OF_ACCOUNT_PER_DAY)
 }
 
 /// The email address of the user whose link this is; `None` if it was used or replaced, or has
@@ -244,7 +264,7 @@ pub async fn accept(
         .store
         .write(now, move |transaction| {
             let mut user = user_of(transaction.database(), &link, now)?.ok_or_else(invalid_link)?;
-            if account::is_closed(transaction.database(), user.account_id.as_deref())? {
+            if !has_open_account(transaction.database(), &user)? {
                 return Err(refusal::account_closed());
             }
             user.password_hash = Some(hash.clone());
@@ -252,11 +272,10 @@ pub async fn accept(
             user::update(transaction, &user)?;
             invitation::delete_all_links(transaction, &user.id)?;
             session::delete_all(transaction, &user.id, None)?;
-            let actor = Actor::user(&user.email, user.role, user.account_id.as_deref(), &context);
-            actor.audit(
+            recorder(&user, &context).record(
                 transaction,
                 Action::UserAcceptInvitation,
-                user.account_id.as_deref(),
+                user.last_account(),
                 &user.email,
             )?;
             Ok(user.email)

@@ -158,7 +158,7 @@ pub(super) fn notices_turned_off(
     if user.password_hash.is_none() {
         return Ok(());
     }
-    let account_id = user.account_id.as_deref();
+    let account_id = user.last_account();
     let entry = recorder.entry(Action::UserSetPreferences, account_id, &user.email);
     let facts = Facts {
         action: Some(entry.action),

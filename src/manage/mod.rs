@@ -13,6 +13,7 @@ use crate::error::{Code, Error};
 
 pub mod account;
 pub mod account_deletion;
+pub mod account_invitation;
 pub mod actor;
 pub mod announcement;
 pub mod api_key;
@@ -23,6 +24,7 @@ pub mod expiry;
 pub mod idempotency;
 pub mod invitation;
 pub mod mail;
+pub mod membership;
 pub mod password_reset;
 mod policy;
 pub mod profile;

@@ -9,10 +9,11 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::AuthorizationServer;
+use super::membership::has_open_account;
 use super::session::recorder;
 use super::sign_in::{normalize_email, start_attempt};
 use super::user::{check_email, usable_password};
-use super::{AuthorizationServer, account};
 use crate::clock::Timestamp;
 use crate::clock::watch::TOLERANCE;
 use crate::config::Issuer;
@@ -175,8 +176,8 @@ async fn queue(
             let Some(user) = found.filter(|user| user.password_hash.is_some()) else {
                 return Ok(());
             };
-            let account_id = user.account_id.as_deref();
-            if account::is_closed(transaction.database(), account_id)? {
+            let account_id = user.last_account();
+            if !has_open_account(transaction.database(), &user)? {
                 return Ok(());
             }
             let facts = Facts {
@@ -255,7 +256,7 @@ pub async fn accept(
             let found = user::find(transaction.database(), &link.user_id)?;
             let own = found.filter(|user| link.is_of(user, &keys, clocks));
             let mut user = own.ok_or_else(invalid_link)?;
-            if account::is_closed(transaction.database(), user.account_id.as_deref())? {
+            if !has_open_account(transaction.database(), &user)? {
                 return Err(refusal::account_closed());
             }
             user.password_hash = Some(hash.clone());
@@ -265,7 +266,7 @@ pub async fn accept(
             Ok(recorder(&user, &context).record(
                 transaction,
                 Action::UserResetPassword,
-                user.account_id.as_deref(),
+                user.last_account(),
                 &user.email,
             )?)
         })

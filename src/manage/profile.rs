@@ -204,6 +204,7 @@ async fn apply(
     let attempt = start_attempt(server, &attempt_in_session(session), context)?;
     let sealing_keys = server.sealing_keys().clone();
     let actor = session.actor(context, None);
+    let account_id = session.account_id().map(str::to_owned);
     let row = session.row.clone();
     let request = context.clone();
     let check = server
@@ -222,7 +223,7 @@ async fn apply(
             actor.audit(
                 transaction,
                 change.action(),
-                user.account_id.as_deref(),
+                account_id.as_deref(),
                 &user.email,
             )?;
             Ok::<_, Error>(check)
@@ -248,6 +249,7 @@ pub async fn set_preferences(
         return Ok(());
     }
     let row = session.row.clone();
+    let account_id = session.account_id().map(str::to_owned);
     let recorder = recorder(&session.user, context);
     server
         .store
@@ -262,7 +264,7 @@ pub async fn set_preferences(
             Ok::<_, Error>(recorder.record(
                 transaction,
                 Action::UserSetPreferences,
-                user.account_id.as_deref(),
+                account_id.as_deref(),
                 &user.email,
             )?)
         })
@@ -296,7 +298,9 @@ pub async fn change_password(
     }
     let hash = server.passwords.hash(new).await?;
     let old = session.row.clone();
-    let (cookie, row) = new_session(server, &old.user_id, old.proven, &old.agent, context);
+    let account_id = session.account_id().map(str::to_owned);
+    let of = (old.user_id.as_str(), account_id.as_deref());
+    let (cookie, row) = new_session(server, of, old.proven, &old.agent, context);
     let recorder = recorder(&session.user, context);
     server
         .store
@@ -318,7 +322,7 @@ pub async fn change_password(
             Ok::<_, Error>(recorder.record(
                 transaction,
                 Action::UserChangePassword,
-                user.account_id.as_deref(),
+                account_id.as_deref(),
                 &user.email,
             )?)
         })

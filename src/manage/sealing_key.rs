@@ -198,7 +198,7 @@ fn reseal_second_factors(
     file: &SealingKeyFile,
 ) -> Result<usize, Error> {
     let mut count = 0;
-    for mut user in user::list(transaction.database(), None)? {
+    for mut user in user::list(transaction.database())? {
         let context = second_factor::seal_context(&user);
         let Some(sealed) = &user.totp_sealed else {
             continue;
@@ -256,7 +256,7 @@ fn find_loss(
     };
     let mut lost_keys = signing_key::list(database)?;
     lost_keys.retain(is_lost_key);
-    let users = user::list(database, None)?;
+    let users = user::list(database)?;
     let loss = Loss {
         signing_keys: lost_keys.iter().map(|key| key.kid.clone()).collect(),
         second_factors: users

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::AuthorizationServer;
 use super::actor::Actor;
 use super::idempotency::IdempotencyKey;
+use super::membership::Place;
 use super::user::Preferences;
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Fingerprint, Kind};
@@ -14,7 +15,7 @@ use crate::crypto::secret_hash::{self, StoredSecret};
 use crate::error::{Error, refusal};
 use crate::request_context::RequestContext;
 use crate::store::Transaction;
-use crate::store::account::{self, Account};
+use crate::store::account::Account;
 use crate::store::announcement::{self, Announcement};
 use crate::store::audit::{Action, Recorder};
 use crate::store::session::{self, AuthLevel, Session};
@@ -32,7 +33,7 @@ const MAX_USER_AGENT: usize = 200;
 #[derive(Clone)]
 pub struct ActiveSession {
     pub(super) user: User,
-    account: Option<Account>,
+    place: Place,
     pub(super) row: Session,
     csrf_token: Fingerprint,
     requires_second_factor: bool,
@@ -45,14 +46,24 @@ impl ActiveSession {
         &self.user.email
     }
 
-    /// The user's role.
+    /// The user's role in the account in use.
     pub fn role(&self) -> Role {
-        self.user.role
+        self.place.role
     }
 
-    /// The user's account; `None` for an operator.
+    /// The account in use; `None` for an operator.
     pub fn account(&self) -> Option<&Account> {
-        self.account.as_ref()
+        self.place.account.as_ref()
+    }
+
+    /// The id of the account in use; `None` for an operator.
+    pub fn account_id(&self) -> Option<&str> {
+        self.place.account_id()
+    }
+
+    /// All accounts of the user, closed ones too, with the role in each.
+    pub fn accounts(&self) -> &[(Account, Role)] {
+        &self.place.accounts
     }
 
     /// Whether the user has signed in with the password but not yet with the second factor.
@@ -102,8 +113,7 @@ impl ActiveSession {
         context: &RequestContext,
         idempotency_key: Option<IdempotencyKey>,
     ) -> Arc<Actor> {
-        let account = self.user.account_id.as_deref();
-        let actor = Actor::user(&self.user.email, self.user.role, account, context);
+        let actor = Actor::user(&self.user.email, self.role(), self.account_id(), context);
         Arc::new(actor.with_idempotency_key(idempotency_key))
     }
 }
@@ -117,10 +127,10 @@ fn csrf_token(cookie: &str) -> Fingerprint {
     Fingerprint::of(format!("form\0{cookie}").as_bytes())
 }
 
-/// The session row for a new cookie, with both.
+/// The session row of a user in an account for a new cookie, with both.
 pub(super) fn new_session(
     server: &AuthorizationServer,
-    user_id: &str,
+    (user_id, account_id): (&str, Option<&str>),
     proven: AuthLevel,
     user_agent: &str,
     context: &RequestContext,
@@ -142,6 +152,7 @@ pub(super) fn new_session(
         last_seen_at: context.received_at,
         expires_at: context.received_at.saturating_add(max_age),
         wrong_codes: 0,
+        account_id: account_id.map(str::to_owned),
     };
     (cookie, row)
 }
@@ -184,25 +195,17 @@ pub async fn resume(
             let Some(user) = user::find(database, &row.user_id)? else {
                 return Ok(None);
             };
-            let account = match &user.account_id {
-                Some(id) => account::find(database, id)?,
-                None => None,
+            let Some(place) = Place::find(database, &user, row.account_id.as_deref())? else {
+                return Ok(None);
             };
-            let own_account = user.account_id.as_deref();
-            let announcements = announcement::visible(database, &user.id, own_account, now)?;
-            Ok::<_, Error>(Some((row, user, account, announcements)))
+            let in_use = place.account_id();
+            let announcements = announcement::visible(database, &user.id, in_use, now)?;
+            Ok::<_, Error>(Some((row, user, place, announcements)))
         })
         .await?;
-    let Some((row, user, account, announcements)) = found else {
+    let Some((row, user, place, announcements)) = found else {
         return Ok(None);
     };
-    // Closing an account deletes its sessions; one may have been created by a node that did not know.
-    if account
-        .as_ref()
-        .is_some_and(|account| account.closed_at.is_some())
-    {
-        return Ok(None);
-    }
     let idle_timeout = server.settings.portal_idle;
     if !is_active(&row, idle_timeout, now)
         || !StoredSecret::new(row.hash.clone()).matches(&credential)
@@ -216,13 +219,23 @@ pub async fn resume(
             .write_untracked(move |database| session::touch(database, &id, now))
             .await?;
     }
-    let requires_second_factor = match &account {
+    // The user was removed from the account, or it was closed: the session does not return to it later.
+    if row.account_id.is_some() && row.account_id.as_deref() != place.account_id() {
+        let (row, account_id) = (row.clone(), place.account_id().map(str::to_owned));
+        server
+            .store
+            .write_untracked(move |database| {
+                session::replace_account(database, &row, account_id.as_deref())
+            })
+            .await?;
+    }
+    let requires_second_factor = match &place.account {
         Some(account) => account.requires_second_factor,
         None => server.settings.operator_second_factor.is_on(),
     };
     Ok(Some(ActiveSession {
         user,
-        account,
+        place,
         row,
         csrf_token: csrf_token(cookie),
         requires_second_factor,
@@ -310,6 +323,7 @@ pub async fn end(
 ) -> Result<(), Error> {
     let id = id.to_owned();
     let user = session.user.clone();
+    let account_id = session.account_id().map(str::to_owned);
     let now = context.received_at;
     let recorder = recorder(&user, context);
     server
@@ -324,7 +338,7 @@ pub async fn end(
             Ok(recorder.record(
                 transaction,
                 Action::SessionEnd,
-                user.account_id.as_deref(),
+                account_id.as_deref(),
                 &user.email,
             )?)
         })
@@ -347,6 +361,7 @@ mod tests {
             last_seen_at: Timestamp::from_seconds(last_seen),
             expires_at: Timestamp::from_seconds(expires),
             wrong_codes: 0,
+            account_id: None,
         }
     }
 

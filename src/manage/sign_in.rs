@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
+use super::membership::Place;
 use super::session::{ActiveSession, ensure_active, new_session, recorder};
 use super::user::{MAX_EMAIL, check_email};
-use super::{AuthorizationServer, account, not_found};
+use super::{AuthorizationServer, not_found};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Fingerprint, random_bytes};
 use crate::crypto::password::{Caller, Password};
@@ -171,8 +172,8 @@ async fn verify_password(
     }))
 }
 
-/// Creates the session of a user who entered the password. There is none if the password was changed
-/// meanwhile, or the account of the user is closed.
+/// Creates the session of a user who entered the password, in the account that was last in use. There is
+/// none if the password was changed meanwhile, or all accounts of the user are closed.
 async fn create_session(
     server: &AuthorizationServer,
     verified: VerifiedPassword,
@@ -182,7 +183,7 @@ async fn create_session(
 ) -> Result<Result<(Credential, User, AuthLevel), Reason>, Error> {
     let (cookie, row) = new_session(
         server,
-        &verified.user_id,
+        (&verified.user_id, None),
         AuthLevel::Password,
         user_agent,
         context,
@@ -194,9 +195,10 @@ async fn create_session(
             let Some(user) = verified.reload(transaction)? else {
                 return Ok(Err(Reason::wrong_password()));
             };
-            if account::is_closed(transaction.database(), user.account_id.as_deref())? {
+            let database = transaction.database();
+            let Some(place) = Place::find(database, &user, user.last_account())? else {
                 return Ok(Err(Reason::account_closed()));
-            }
+            };
             // A second factor may have been enrolled or removed while the password was verified.
             let proven = if user.totp_sealed.is_some() {
                 AuthLevel::Password
@@ -207,6 +209,7 @@ async fn create_session(
             let row = Session {
                 proven,
                 expires_at: row.expires_at.min(latest),
+                account_id: place.account_id().map(str::to_owned),
                 ..row.clone()
             };
             insert_session(transaction, &user, &row, is_known_browser, &context)?;
@@ -234,12 +237,12 @@ fn insert_session(
             ..Facts::default()
         };
         let message = Mail::to_user(MailKind::SignIn, user, &facts, row.created_at);
-        mail::queue(transaction, message, user.account_id.as_deref())?;
+        mail::queue(transaction, message, row.account_id.as_deref())?;
     }
     recorder(user, context).record(
         transaction,
         Action::SessionCreate,
-        user.account_id.as_deref(),
+        row.account_id.as_deref(),
         &user.email,
     )?;
     Ok(())
@@ -307,7 +310,7 @@ pub async fn verify_second_factor(
     let attempt = start_attempt(server, &by, context)?;
     let (cookie, row) = new_session(
         server,
-        &user.id,
+        (&user.id, session.account_id()),
         AuthLevel::All,
         &session.row.agent,
         context,
@@ -452,7 +455,7 @@ pub(super) fn attempt_in_session(session: &ActiveSession) -> AttemptBy<'_> {
     }
 }
 
-/// The audit entry of a failed attempt, visible to the user's account.
+/// The audit entry of a failed attempt, visible to the account that the user last used.
 fn failure_entry(
     email: &str,
     user: Option<&User>,
@@ -461,7 +464,7 @@ fn failure_entry(
 ) -> AuditEntry {
     // Only a valid address is recorded: people type passwords into the wrong field.
     let target = check_email(email).unwrap_or_default();
-    let account = user.and_then(|user| user.account_id.as_deref());
+    let account = user.and_then(User::last_account);
     let entry = Recorder::unauthenticated(context).entry(Action::SessionFailure, account, &target);
     AuditEntry {
         reason: Some(reason.to_string()),

@@ -1,44 +1,29 @@
 //! Users: the people who sign in to the portal, in an account or as operators.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::actor::{Permit, UsersRead, UsersWrite};
+use super::membership::{Found, Membership};
 use super::rights::Rights;
-use super::{account, has_nul, invalid, mail, not_found, second_factor};
-use crate::clock::{TimeZone, Timestamp};
+use super::{account, has_nul, invalid, mail, second_factor};
+use crate::clock::TimeZone;
 use crate::crypto::password::Password;
 pub use crate::crypto::password::Passwords;
 use crate::error::{Error, refusal};
 use crate::secret::SecretString;
-use crate::store::account::find_names;
 use crate::store::audit::Action;
-use crate::store::invitation::{self, Invitation};
+use crate::store::invitation;
 pub use crate::store::language::Language;
 pub use crate::store::user::Role;
 use crate::store::user::{self, User};
-use crate::store::{Database, Store, Transaction, cluster_settings, session};
+use crate::store::{Database, Store, Transaction, cluster_settings, membership, session};
 
-/// A user as the management API and the portal show it.
-#[derive(Debug, Serialize, schemars::JsonSchema)]
-#[expect(missing_docs, reason = "the names are those of the columns")]
-pub struct UserView {
-    pub id: String,
-    pub email: String,
-    pub role: Role,
-    pub account: Option<String>,
-    /// The name of the account.
-    pub account_name: Option<String>,
-    pub has_password: bool,
-    pub has_second_factor: bool,
-    /// When the link with which the user can set a password expires.
-    pub invited_until: Option<Timestamp>,
-    pub created_at: Timestamp,
-    #[serde(flatten)]
-    pub preferences: Preferences,
-}
+mod view;
+
+pub use view::{UserAccount, UserView};
+use view::{view, views};
 
 /// How the portal is shown to a user, and what e-mail the user gets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
@@ -99,23 +84,6 @@ impl PreferencesPatch {
     }
 }
 
-impl UserView {
-    fn new(user: User, account_name: Option<String>, invitation: Option<&Invitation>) -> Self {
-        UserView {
-            preferences: Preferences::of(&user),
-            account_name,
-            id: user.id,
-            email: user.email,
-            role: user.role,
-            account: user.account_id,
-            has_password: user.password_hash.is_some(),
-            has_second_factor: user.totp_sealed.is_some(),
-            invited_until: invitation.map(|invitation| invitation.expires_at),
-            created_at: user.created_at,
-        }
-    }
-}
-
 /// The maximum length of an email address, in bytes (RFC 5321 section 4.5.3.1.3, without the
 /// brackets).
 pub(super) const MAX_EMAIL: usize = 254;
@@ -157,36 +125,47 @@ pub async fn create(
     store
         .write(now, move |transaction| {
             permit.ensure_first_use(transaction)?;
-            if let Some(user) = user::find(transaction.database(), &email)? {
-                return Err(address_taken(&permit, &user));
-            }
             let account_id = match role {
                 Role::Operator => None,
                 _ => Some(account::resolve(transaction, &permit, account.as_deref())?.id),
             };
-            let user = User::new(email.clone(), role, account_id, now);
+            if let Some(user) = user::find(transaction.database(), &email)? {
+                let database = transaction.database();
+                let taken = address_taken(database, &permit, &user, account_id.as_deref())?;
+                return Err(taken.field("email"));
+            }
+            let user = User::new(email.clone(), role, account_id.clone(), now);
             user::insert(transaction, &user)?;
             permit.audit(
                 transaction,
                 Action::UserCreate,
-                user.account_id.as_deref(),
+                account_id.as_deref(),
                 &user.email,
             )?;
-            let account_name = account_name(transaction.database(), &user)?;
-            Ok(UserView::new(user, account_name, None))
+            view(transaction.database(), &permit, user)
         })
         .await
 }
 
-/// The error for an address that another user has. Addresses are unique across accounts, so
-/// creation must fail; that the address belongs to a user of another account is not disclosed.
-fn address_taken(permit: &Permit<UsersWrite>, user: &User) -> Error {
-    let error = if permit.can_access(user.account_id.as_deref().unwrap_or_default()) {
-        refusal::user_exists(&user.email)
-    } else {
-        refusal::email_reserved()
-    };
-    error.field("email")
+/// The error for an address that another user has, who cannot be created in the account.
+pub(super) fn address_taken(
+    database: &mut Database,
+    permit: &Permit<UsersWrite>,
+    user: &User,
+    account_id: Option<&str>,
+) -> Result<Error, Error> {
+    if user.is_operator() {
+        return Ok(match permit.is_operator() {
+            true => refusal::user_exists(&user.email),
+            false => refusal::email_reserved(),
+        });
+    }
+    let memberships = membership::of_user(database, user)?;
+    let is_member = |id: &str| memberships.iter().any(|own| own.account_id == id);
+    Ok(match account_id {
+        Some(id) if !is_member(id) => refusal::user_elsewhere(),
+        _ => refusal::user_exists(&user.email),
+    })
 }
 
 /// Creates an operator with a password, within a larger transaction.
@@ -200,13 +179,6 @@ pub(crate) fn insert_operator(
     user.password_hash = Some(password_hash);
     user::insert(transaction, &user)?;
     permit.audit(transaction, Action::UserCreate, None, &user.email)
-}
-
-/// The name of the user's account.
-fn account_name(database: &mut Database, user: &User) -> Result<Option<String>, Error> {
-    let id: Vec<String> = user.account_id.iter().cloned().collect();
-    let names = find_names(database, &id)?;
-    Ok(names.into_iter().next().map(|(_, name)| name))
 }
 
 /// How many users are read at a time.
@@ -227,7 +199,7 @@ pub async fn list(store: &Arc<Store>, permit: Permit<UsersRead>) -> Result<Vec<U
                 if page.is_empty() {
                     return Ok(users);
                 }
-                users.extend(views(database, page)?);
+                users.extend(views(database, &permit, page)?);
             }
         })
         .await
@@ -254,7 +226,7 @@ pub async fn search(
             let account = permit.account();
             let text = text.as_deref().unwrap_or_default();
             let users = user::search(database, account, text, after.as_deref(), limit)?;
-            views(database, users)
+            views(database, &permit, users)
         })
         .await
 }
@@ -271,35 +243,12 @@ pub async fn show(
     let id = id.to_owned();
     store
         .read(move |database| {
-            let user = user::find(database, &id)?.filter(|user| user.id == id);
-            let visible = user
-                .filter(|user| permit.can_access(user.account_id.as_deref().unwrap_or_default()));
-            let user = visible.ok_or_else(refusal::user_unknown)?;
-            let views = views(database, vec![user])?;
-            views.into_iter().next().ok_or_else(refusal::user_unknown)
+            let found = Found::visible(database, &permit, &id)?;
+            let found = found.filter(|found| found.user.id == id);
+            let found = found.ok_or_else(refusal::user_unknown)?;
+            view(database, &permit, found.user)
         })
         .await
-}
-
-/// The users with the names of their accounts and their invitations.
-fn views(database: &mut Database, users: Vec<User>) -> Result<Vec<UserView>, Error> {
-    let user_ids: Vec<String> = users.iter().map(|user| user.id.clone()).collect();
-    let account_ids: BTreeSet<String> = users
-        .iter()
-        .filter_map(|user| user.account_id.clone())
-        .collect();
-    let account_ids: Vec<String> = account_ids.into_iter().collect();
-    let names: BTreeMap<String, String> = find_names(database, &account_ids)?.into_iter().collect();
-    let invitations: BTreeMap<String, Invitation> = invitation::find_of_users(database, &user_ids)?
-        .into_iter()
-        .map(|invitation| (invitation.user_id.clone(), invitation))
-        .collect();
-    let view = |user: User| {
-        let name = user.account_id.as_ref().and_then(|id| names.get(id));
-        let invitation = invitations.get(&user.id);
-        UserView::new(user, name.cloned(), invitation)
-    };
-    Ok(users.into_iter().map(view).collect())
 }
 
 /// A new password, checked for strength. The user's address and the issuer count as easy to guess.
@@ -349,30 +298,33 @@ pub async fn set_password(
     .await
 }
 
-/// Changes a user's role. Takes effect with the user's next request.
+/// Changes a user's role in an account: the one with the id or name `account`, else the actor's own, else
+/// the user's only one. Takes effect with the user's next request.
 ///
 /// # Errors
 /// `not_found`; `conflict` for the actor's own role, and for a change from or to operator;
-/// `access_denied` for a role with rights that the actor does not have.
+/// `access_denied` for a role with rights that the actor does not have; `invalid_request` if the user has
+/// several accounts, and none is named.
 pub async fn set_role(
     store: &Arc<Store>,
     permit: Permit<UsersWrite>,
     email: &str,
     role: Role,
+    account: Option<String>,
 ) -> Result<UserView, Error> {
-    let actor = permit.actor().to_owned();
-    let granter = permit.clone();
-    update(
-        store,
-        permit,
-        email,
-        Action::UserSetRole,
-        move |transaction, user| {
-            check_not_self(&actor, user)?;
-            if (role == Role::Operator) != (user.role == Role::Operator) {
+    let email = email.to_owned();
+    store
+        .write(permit.now(), move |transaction| {
+            let database = transaction.database();
+            let account_id = account::filter(database, &permit, account.as_deref())?;
+            let (found, membership) =
+                Found::member(database, &permit, &email, account_id.as_deref())?;
+            let user = found.user;
+            check_not_self(permit.actor(), &user)?;
+            if (role == Role::Operator) != user.is_operator() {
                 return Err(refusal::operator_has_no_account().field("role"));
             }
-            granter.check_role(role)?;
+            permit.check_role(role)?;
             // The creator of a pending link may have fewer rights than the user will have.
             let link = invitation::find_of_user(transaction.database(), &user.id)?;
             if link.is_some_and(|link| {
@@ -381,11 +333,16 @@ pub async fn set_role(
             }) {
                 invitation::delete(transaction, &user.id)?;
             }
-            user.role = role;
-            Ok(())
-        },
-    )
-    .await
+            if let Some(membership) = &membership {
+                membership::set_role(transaction, membership, role)?;
+            }
+            let account_id = membership.as_ref().map(|own| own.account_id.as_str());
+            permit.audit(transaction, Action::UserSetRole, account_id, &user.email)?;
+            let changed = user::find(transaction.database(), &user.id)?;
+            let changed = changed.ok_or_else(refusal::user_unknown)?;
+            view(transaction.database(), &permit, changed)
+        })
+        .await
 }
 
 /// Changes how the portal is shown to a user, and what e-mail the user gets.
@@ -429,13 +386,17 @@ async fn update(
     let email = email.to_owned();
     store
         .write(permit.now(), move |transaction| {
-            let mut user = find_editable(transaction.database(), &permit, &email)?;
-            change(transaction, &mut user)?;
-            user::update(transaction, &user)?;
-            permit.audit(transaction, action, user.account_id.as_deref(), &user.email)?;
-            let invited = invitation::find_of_user(transaction.database(), &user.id)?;
-            let account_name = account_name(transaction.database(), &user)?;
-            Ok(UserView::new(user, account_name, invited.as_ref()))
+            let mut found = Found::manageable(transaction.database(), &permit, &email)?;
+            change(transaction, &mut found.user)?;
+            user::update(transaction, &found.user)?;
+            let account_id = found.account_id(&permit);
+            permit.audit(
+                transaction,
+                action,
+                account_id.as_deref(),
+                &found.user.email,
+            )?;
+            view(transaction.database(), &permit, found.user)
         })
         .await
 }
@@ -449,7 +410,9 @@ pub(super) fn check_not_self(actor: &str, user: &User) -> Result<(), Error> {
     Ok(())
 }
 
-/// Deletes a user, with the sessions and the invitation link.
+/// Removes a user from an account: from the one with the id or name `account`, else from the actor's own.
+/// A user without another account is deleted, with the sessions and the invitation link. An operator who
+/// names no account deletes the user.
 ///
 /// # Errors
 /// `not_found`; `conflict` for the actor's own user; `access_denied` if the user has rights that
@@ -458,21 +421,48 @@ pub async fn delete(
     store: &Arc<Store>,
     permit: Permit<UsersWrite>,
     email: &str,
+    account: Option<String>,
 ) -> Result<(), Error> {
     let email = email.to_owned();
     store
         .write(permit.now(), move |transaction| {
-            let user = find_editable(transaction.database(), &permit, &email)?;
-            check_not_self(permit.actor(), &user)?;
-            user::delete(transaction, &user.id)?;
+            let database = transaction.database();
+            let Some(account_id) = account::filter(database, &permit, account.as_deref())? else {
+                let found = Found::manageable(database, &permit, &email)?;
+                check_not_self(permit.actor(), &found.user)?;
+                return delete_entirely(transaction, &permit, &found);
+            };
+            let (found, _) = Found::member(database, &permit, &email, Some(&account_id))?;
+            check_not_self(permit.actor(), &found.user)?;
+            if let [_] = &found.memberships[..] {
+                return delete_entirely(transaction, &permit, &found);
+            }
+            membership::delete(transaction, &found.user, &account_id)?;
             permit.audit(
                 transaction,
-                Action::UserDelete,
-                user.account_id.as_deref(),
-                &user.email,
+                Action::MembershipDelete,
+                Some(&account_id),
+                &found.user.email,
             )
         })
         .await
+}
+
+/// Deletes a user. The audit of each account of the user says so.
+fn delete_entirely(
+    transaction: &mut Transaction<'_>,
+    permit: &Permit<UsersWrite>,
+    found: &Found,
+) -> Result<(), Error> {
+    let email = &found.user.email;
+    user::delete(transaction, &found.user.id)?;
+    if found.memberships.is_empty() {
+        return permit.audit(transaction, Action::UserDelete, None, email);
+    }
+    for Membership { account_id, .. } in &found.memberships {
+        permit.audit(transaction, Action::UserDelete, Some(account_id), email)?;
+    }
+    Ok(())
 }
 
 /// Removes a user's second factor and ends the user's sessions, for somebody who lost both the
@@ -489,40 +479,21 @@ pub async fn reset_second_factor(
     let email = email.to_owned();
     store
         .write(permit.now(), move |transaction| {
-            let mut user = find_editable(transaction.database(), &permit, &email)?;
+            let mut found = Found::manageable(transaction.database(), &permit, &email)?;
             // Users prove a code to remove their own, so that an unlocked computer is not enough.
-            check_not_self(permit.actor(), &user)?;
-            second_factor::clear(&mut user);
-            user::update(transaction, &user)?;
-            session::delete_all(transaction, &user.id, None)?;
+            check_not_self(permit.actor(), &found.user)?;
+            second_factor::clear(&mut found.user);
+            user::update(transaction, &found.user)?;
+            session::delete_all(transaction, &found.user.id, None)?;
+            let account_id = found.account_id(&permit);
             permit.audit(
                 transaction,
                 Action::UserResetSecondFactor,
-                user.account_id.as_deref(),
-                &user.email,
+                account_id.as_deref(),
+                &found.user.email,
             )
         })
         .await
-}
-
-/// The user with this address or id, if the actor can see the user and has all of the user's
-/// rights.
-///
-/// # Errors
-/// `not_found` if the user is not visible to the actor; `access_denied` if the user has rights that
-/// the actor does not have.
-pub(super) fn find_editable(
-    database: &mut Database,
-    permit: &Permit<UsersWrite>,
-    email_or_id: &str,
-) -> Result<User, Error> {
-    let user = user::find(database, email_or_id)?
-        .filter(|user| permit.can_access(user.account_id.as_deref().unwrap_or_default()))
-        .ok_or_else(|| not_found("user", email_or_id))?;
-    match permit.check_role(user.role) {
-        Ok(()) => Ok(user),
-        Err(_) => Err(refusal::user_has_more_rights()),
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,23 @@ use crate::credential::Fingerprint;
 use crate::error::{Error, refusal};
 use crate::manage::AuthorizationServer;
 
+/// The token of the forms of a session: the session's, and the account in use. A form that was opened in one
+/// account must not act in another one.
+pub(super) fn with_account(token: String, account_id: Option<&str>) -> String {
+    match account_id {
+        Some(id) => format!("{token}.{id}"),
+        None => token,
+    }
+}
+
+/// The token of the session, and the account, in the token of a form.
+pub(super) fn split_account(token: &str) -> (&str, Option<&str>) {
+    match token.split_once('.') {
+        Some((token, account_id)) => (token, Some(account_id)),
+        None => (token, None),
+    }
+}
+
 /// Compares CSRF tokens in constant time. An empty token matches nothing.
 pub(super) fn tokens_match(expected: &str, presented: &str) -> bool {
     !expected.is_empty()
@@ -65,6 +82,15 @@ mod tests {
             let found = tokens_match(expected, presented);
             assert_eq!(found, matches, "{expected:?} and {presented:?}");
         }
+    }
+
+    #[test]
+    fn a_token_names_the_account() {
+        for account_id in [None, Some("0190-a")] {
+            let token = with_account("token".to_owned(), account_id);
+            assert_eq!(split_account(&token), ("token", account_id));
+        }
+        assert_eq!(split_account(""), ("", None));
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub fn render(content: &MailContent) -> MailText {
             vec![writer.t("mail-test-text"), writer.facts()],
         ),
         MailKind::Invitation => writer.invitation(),
+        MailKind::AccountInvitation => writer.account_invitation(),
         MailKind::PasswordReset => (
             writer.t("mail-password-reset"),
             vec![
@@ -134,6 +135,25 @@ impl Writer<'_> {
             self.t("mail-invitation-ignore"),
         ];
         (self.t("mail-invitation"), paragraphs)
+    }
+
+    fn account_invitation(&self) -> (String, Vec<String>) {
+        let name = self.0.facts.name.as_deref();
+        let invited = match name.filter(|account| !could_be_link(account)) {
+            Some(account) => {
+                let account = FluentValue::from(Self::quotable(account));
+                self.language()
+                    .text("mail-account-invitation-text", &[("account", account)])
+            }
+            None => self.t("mail-account-invitation-unnamed"),
+        };
+        let paragraphs = vec![
+            invited,
+            self.link(),
+            self.until("mail-invitation-until"),
+            self.t("mail-invitation-ignore"),
+        ];
+        (self.t("mail-account-invitation"), paragraphs)
     }
 
     fn notice(&self) -> (String, Vec<String>) {

@@ -20,6 +20,8 @@ use actix_web::{
 
 mod account;
 mod account_field;
+mod account_invitations;
+mod account_switch;
 mod accounts;
 mod announcement_banner;
 mod announcements;
@@ -43,6 +45,7 @@ mod credential_page;
 mod csrf;
 mod form;
 mod invitation;
+mod join;
 pub mod language;
 mod list_query;
 pub mod mail_text;
@@ -146,6 +149,10 @@ fn pages(config: &mut web::ServiceConfig) {
             [get(password_reset::show_reset), post(password_reset::open)],
         ))
         .service(at("/password/new", [post(password_reset::accept)]))
+        .service(at("/join", [get(join::show), post(join::open)]))
+        .service(at("/join/accept", [post(join::accept)]))
+        .service(at("/join/decline", [post(join::decline)]))
+        .service(at("/switch-account", [post(account_switch::switch)]))
         .service(at("/language", [post(sign_in::choose_language)]))
         .service(at("/profile", [get(profile::show)]))
         .service(at("/profile/preferences", [post(profile::set_preferences)]))
@@ -165,6 +172,13 @@ fn pages(config: &mut web::ServiceConfig) {
         .service(at(
             "/profile/sessions/{id}/end",
             [post(profile::end_session)],
+        ))
+        .service(at(
+            "/profile/accounts/{id}/leave",
+            [
+                get(account_switch::confirm_leave),
+                post(account_switch::leave),
+            ],
         ))
         .service(at("/overview", [get(overview::show)]))
         .service(at("/search", [get(search::show)]))
@@ -339,6 +353,14 @@ fn pages(config: &mut web::ServiceConfig) {
         .service(at(
             "/people/{id}/remove",
             [get(people::confirm_remove), post(people::remove)],
+        ))
+        .service(at(
+            "/account-invitations/{id}/renew",
+            [post(account_invitations::renew)],
+        ))
+        .service(at(
+            "/account-invitations/{id}/withdraw",
+            [post(account_invitations::withdraw)],
         ))
         .service(at("/account", [get(account::show)]))
         .service(at("/account/name", [post(account::rename)]))
@@ -608,6 +630,14 @@ fn error_response(request: &HttpRequest, error: &PageError) -> HttpResponse {
         PageError::SecondFactorRequired => page::redirect(&context.link("/second-factor"), &[]),
         PageError::EnrolmentRequired => {
             page::redirect(&context.link("/profile/second-factor"), &[])
+        }
+        PageError::OtherAccount(opened_in) => {
+            let mut response = account_switch::other_account_page(&context, opened_in, &[]);
+            response.extensions_mut().insert(LogError {
+                code: Code::AccessDenied,
+                error: error.to_string(),
+            });
+            response
         }
         PageError::DuplicateSubmission(list) => {
             page::redirect(&format!("{list}?done=already"), &[])

@@ -6,10 +6,12 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use maud::{DOCTYPE, Markup, html};
 
+use super::account_switch;
 use super::announcement_banner::banners;
 use super::assets;
 use super::components::hidden;
 use super::form::CSRF_TOKEN;
+use super::join;
 use super::language::Language;
 use super::search_dialog;
 use super::session_extractor::{CurrentUser, PageContext};
@@ -380,6 +382,7 @@ fn top_bar(context: &PageContext, header: &PageHeader<'_>, menu: Option<&Menu>) 
 /// The links of the header: the API reference, the language, the profile and the sign-out.
 fn links(context: &PageContext, header: &PageHeader<'_>) -> Markup {
     html! {
+        (account_switch::menu(context))
         a href=(context.api_reference()) { (context.t("api-reference")) }
         (language_switch(context, header))
         @if let Some(session) = &context.session {
@@ -400,11 +403,14 @@ fn language_switch(context: &PageContext, header: &PageHeader<'_>) -> Markup {
         .into_iter()
         .filter(|language| *language != context.language);
     let above = header.breadcrumbs.last();
-    let invitation = context.link("/invitation");
-    let here = match above.filter(|_| context.answers_form) {
-        Some((path, _)) => context.link(path),
-        None if context.path_and_query.starts_with(&invitation) => invitation,
-        None => context.path_and_query.clone(),
+    let of_link = ["/invitation", join::PATH]
+        .map(|path| context.link(path))
+        .into_iter()
+        .find(|path| context.path_and_query.starts_with(path));
+    let here = match (above.filter(|_| context.answers_form), of_link) {
+        (Some((path, _)), _) => context.link(path),
+        (None, Some(of_link)) => of_link,
+        (None, None) => context.path_and_query.clone(),
     };
     let opens_tab = context.answers_form && !here.starts_with(&context.link("/sign-in"));
     html! {

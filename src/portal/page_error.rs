@@ -29,6 +29,8 @@ pub enum PageError {
     /// The form belongs to a session that has ended, or to another one. It can be submitted again
     /// from the current session. Holds the message that says so.
     Resubmit(&'static str),
+    /// The form was opened in another account than the one in use. Holds the id of that account.
+    OtherAccount(String),
     /// The form was submitted twice, and the first submission succeeded. Holds the page that shows
     /// the result.
     DuplicateSubmission(String),
@@ -48,6 +50,7 @@ impl fmt::Display for PageError {
             PageError::SecondFactorRequired => f.write_str("the second factor is required"),
             PageError::EnrolmentRequired => f.write_str("a second factor must be enrolled"),
             PageError::Resubmit(message) => f.write_str(message),
+            PageError::OtherAccount(_) => f.write_str("the form was opened in another account"),
             PageError::DuplicateSubmission(_) => f.write_str("the form was submitted twice"),
         }
     }

@@ -13,7 +13,7 @@ use super::session_extractor::PageContext;
 use crate::error::Error;
 
 /// The field with the link.
-const FIELD: &str = "link";
+pub(super) const FIELD: &str = "link";
 
 /// A kind of links.
 pub(super) struct PasswordLink {

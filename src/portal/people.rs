@@ -5,6 +5,7 @@ use actix_web::web::Path;
 use maud::{Markup, html};
 
 use super::account_field::AccountChoices;
+use super::account_invitations;
 use super::components::{
     self, DangerousAction, Field, badge, clip, confirmation, copy, danger_zone, empty, hidden,
     table,
@@ -16,9 +17,10 @@ use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::error::{Code, Error};
 use crate::manage::account::{self, AccountPatch};
+use crate::manage::account_invitation;
 use crate::manage::actor::{UsersRead, UsersWrite};
 use crate::manage::invitation::{self, NewInvitation};
-use crate::manage::user::{self, Role, UserView};
+use crate::manage::user::{self, Role, UserAccount, UserView};
 
 /// The users that the user can see, found by email address and by page, and the form to invite
 /// another.
@@ -38,11 +40,13 @@ async fn people_page(
     let page = query.page(user, &found, |person| &person.email);
     let can_edit = user.can(UsersWrite);
     let choices = AccountChoices::load(user).await?;
+    let invitations = account_invitations::section(user).await?;
     let content = html! {
         @if !page.is_whole || user.is_operator() { (query.form(user, "field-email")) }
         @if page.shown.is_empty() { (empty(&user.t("applications-not-found"), &user.t("people-not-found-text"), None)) }
         @else { (rows(user, page.shown)) }
         (page.links)
+        (invitations)
         @if can_edit {
             section aria-labelledby="invite" {
                 h2 #invite { (user.t("person-invite")) }
@@ -110,13 +114,13 @@ fn rows(user: &CurrentUser, users: &[UserView]) -> Markup {
         .map(|person| {
             let mut row = vec![
                 html! { a href=(user.link(&format!("/people/{}", person.id))) { (clip(&person.email)) } },
-                html! { (user.t(&format!("role-{}", person.role))) },
+                html! { (roles(user, person)) },
                 state(user, person),
                 html! { @if person.has_second_factor { (badge("good", &user.t("second-factor-on"))) } @else { (user.t("second-factor-off")) } },
                 user.day(person.created_at),
             ];
             if operator {
-                row.insert(1, clip(person.account_name.as_deref().unwrap_or("–")));
+                row.insert(1, clip(&accounts(person)));
             }
             row
         })
@@ -134,6 +138,29 @@ fn rows(user: &CurrentUser, users: &[UserView]) -> Markup {
     table(user, &user.t("menu-people"), &columns, &rows)
 }
 
+/// The role in each account that the user can see.
+fn roles(user: &CurrentUser, person: &UserView) -> String {
+    let name = |role: Role| user.t(&format!("role-{role}"));
+    let roles: Vec<String> = person.accounts.iter().map(|own| name(own.role)).collect();
+    match roles.is_empty() {
+        true => name(person.role),
+        false => roles.join(", "),
+    }
+}
+
+/// The names of the accounts that the user can see.
+fn accounts(person: &UserView) -> String {
+    let names = person
+        .accounts
+        .iter()
+        .map(|own| own.account_name.as_deref());
+    let names: Vec<&str> = names.map(|name| name.unwrap_or("–")).collect();
+    match names.is_empty() {
+        true => "–".to_owned(),
+        false => names.join(", "),
+    }
+}
+
 fn state(user: &CurrentUser, person: &UserView) -> Markup {
     match (person.has_password, person.invited_until) {
         (_, Some(until)) if until > user.now() => {
@@ -144,7 +171,8 @@ fn state(user: &CurrentUser, person: &UserView) -> Markup {
     }
 }
 
-/// Creates a user, and a link with which the user sets a password.
+/// Creates a user, and a link with which the user sets a password; or a link with which a user of another
+/// account joins this one.
 pub async fn invite(
     AuthenticatedForm { user, form }: AuthenticatedForm,
 ) -> Result<HttpResponse, PageError> {
@@ -155,21 +183,23 @@ pub async fn invite(
             .map_err(|error| Error::new(Code::InvalidRequest, error).field("role"))?;
         let account = Some(form.get("account"))
             .filter(|id| !id.is_empty() && user.is_operator() && role != Role::Operator);
+        let account = account.map(str::to_owned);
         let email = form.text("email");
+        let store = &user.server.store;
         let permit = user.may(UsersWrite)?;
-        let person = user::create(
-            &user.server.store,
-            permit,
-            email,
-            role,
-            account.map(str::to_owned),
-        )
-        .await?;
+        if role != Role::Operator
+            && account_invitation::is_needed(store, permit, email, account.clone()).await?
+        {
+            let created = account_invitations::create(&user, email, role, account).await?;
+            return Ok(account_invitations::link_page(&user, &created));
+        }
+        let permit = user.may(UsersWrite)?;
+        let person = user::create(store, permit, email, role, account).await?;
         let created = new_link(&user, &person.email).await?;
-        Ok::<_, Error>((person, created))
+        Ok::<_, Error>(link_page(&user, &person.email, &created))
     };
     match recoverable(&user, created.await, "/people")? {
-        Ok((person, created)) => Ok(link_page(&user, &person.email, &created)),
+        Ok(page) => Ok(page),
         Err(error) => people_page(&user, &form, Some(&error)).await,
     }
 }
@@ -223,26 +253,30 @@ fn person_page(user: &CurrentUser, person: &UserView, error: Option<&Error>) -> 
     let own = person.email == user.session.email();
     let content = html! {
         dl.facts.card {
-            dt { (user.t("field-role")) } dd { (user.t(&format!("role-{}", person.role))) }
+            dt { (user.t("field-role")) } dd { (roles(user, person)) }
             dt { (user.t("column-state")) } dd { (state(user, person)) }
             dt { (user.t("second-factor")) } dd { (user.t(if person.has_second_factor { "second-factor-on" } else { "second-factor-off" })) }
         }
+        (accounts_of(user, person))
         @if own { p { a href=(user.link("/profile")) { (user.t("person-yourself")) } } }
         @else if user.can(UsersWrite) {
             @if person.role != Role::Operator {
                 section aria-labelledby="set-role" {
                     h2 #set-role { (user.t("role-change")) }
                     (components::form(user, &to("/role"), html! {
+                        @if person.accounts.len() > 1 { (Field::new(user, "account", error).select(&account_choices(person), "")) }
                         (Field::new(user, "role", error).help("help-role").select(
                             &role_choices(user).into_iter().filter(|(role, _)| role != "operator").collect::<Vec<_>>(), person.role.as_str()))
                         button { (user.t("save")) }
                     }))
                 }
             }
-            section aria-labelledby="new-link" {
-                h2 #new-link { (user.t("link-new")) }
-                p { (user.t("link-new-text")) }
-                (components::button(user, &to("/link"), &user.t("link-new"), ""))
+            @if !person.in_other_accounts {
+                section aria-labelledby="new-link" {
+                    h2 #new-link { (user.t("link-new")) }
+                    p { (user.t("link-new-text")) }
+                    (components::button(user, &to("/link"), &user.t("link-new"), ""))
+                }
             }
             (danger_zone(user, &dangerous_actions(user, person)))
         }
@@ -257,10 +291,45 @@ fn person_page(user: &CurrentUser, person: &UserView, error: Option<&Error>) -> 
     user_page(user, NavItem::People, header, content)
 }
 
+/// The accounts of a user who belongs to several, for an operator; else that there are others.
+fn accounts_of(user: &CurrentUser, person: &UserView) -> Markup {
+    let rows: Vec<Vec<Markup>> = person
+        .accounts
+        .iter()
+        .map(|own| {
+            let name = own.account_name.as_deref().unwrap_or("–");
+            let remove = format!("/people/{}/remove?account={}", person.id, own.account);
+            vec![
+                clip(name),
+                html! { (user.t(&format!("role-{}", own.role))) },
+                html! { a.button.small.danger href=(user.link(&remove)) { (user.t("person-remove")) span.visually_hidden { " " (name) } } },
+            ]
+        })
+        .collect();
+    html! {
+        @if person.in_other_accounts { div.hint { p { (user.t("person-in-other-accounts")) } } }
+        @if rows.len() > 1 {
+            section aria-labelledby="accounts" {
+                h2 #accounts { (user.t("menu-accounts")) }
+                (table(user, &user.t("menu-accounts"), &["column-account", "field-role", ""], &rows))
+            }
+        }
+    }
+}
+
+fn account_choices(person: &UserView) -> Vec<(String, String)> {
+    let choice = |own: &UserAccount| {
+        let name = own.account_name.as_ref().unwrap_or(&own.account);
+        (own.account.clone(), name.clone())
+    };
+    person.accounts.iter().map(choice).collect()
+}
+
 /// The actions that take something from a user.
 fn dangerous_actions(user: &CurrentUser, person: &UserView) -> Vec<DangerousAction> {
     let path = |below: &str| format!("/people/{}{below}", person.id);
-    let reset = person.has_second_factor.then(|| DangerousAction {
+    let can_reset = person.has_second_factor && !person.in_other_accounts;
+    let reset = can_reset.then(|| DangerousAction {
         title: user.t("second-factor-reset"),
         text: user.t("second-factor-reset-text"),
         control: components::button(
@@ -275,7 +344,11 @@ fn dangerous_actions(user: &CurrentUser, person: &UserView) -> Vec<DangerousActi
             "person-remove-title",
             &[("email", person.email.as_str().into())],
         ),
-        text: user.t("danger-person-remove"),
+        text: user.t(if person.in_other_accounts {
+            "danger-person-remove-from-account"
+        } else {
+            "danger-person-remove"
+        }),
         control: html! { a.button.danger href=(user.link(&path("/remove"))) { (user.t("person-remove")) } },
     };
     reset.into_iter().chain([remove]).collect()
@@ -311,6 +384,7 @@ pub async fn set_role(
             user.may(UsersWrite)?,
             &person.email,
             role,
+            form.optional("account"),
         )
         .await
     };
@@ -361,8 +435,20 @@ pub async fn confirm_remove(
     user.may(UsersWrite)?;
     let person = find(&user, &id).await?;
     let path = format!("/people/{id}");
-    let question =
-        html! { p { (user.tr("person-remove-text", &[("email", person.email.as_str().into())])) } };
+    let email = [("email", person.email.as_str().into())];
+    let account = user.query("account");
+    let of_account = person
+        .accounts
+        .iter()
+        .find(|own| Some(&own.account) == account.as_ref() || person.in_other_accounts)
+        .filter(|_| person.in_other_accounts || person.accounts.len() > 1);
+    let question = html! {
+        @if let Some(own) = of_account {
+            @let name = own.account_name.as_deref().unwrap_or(&own.account);
+            p { (user.tr("person-remove-from-account-text", &[("email", person.email.as_str().into()), ("account", name.into())])) }
+        } @else { p { (user.tr("person-remove-text", &email)) } }
+    };
+    let fields = html! { @if let Some(own) = of_account { (hidden("account", &own.account)) } };
     let title = user.tr(
         "person-remove-title",
         &[("email", person.email.as_str().into())],
@@ -373,7 +459,7 @@ pub async fn confirm_remove(
         &format!("{path}/remove"),
         &user.t("person-remove"),
         &path,
-        html! {},
+        fields,
     );
     let breadcrumbs = vec![
         ("/people".to_owned(), user.t("menu-people")),
@@ -390,13 +476,14 @@ pub async fn confirm_remove(
     ))
 }
 
-/// Removes a user.
+/// Removes a user from an account, or deletes the user.
 pub async fn remove(
-    AuthenticatedForm { user, .. }: AuthenticatedForm,
+    AuthenticatedForm { user, form }: AuthenticatedForm,
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let person = find(&user, &id).await?;
-    let removed = user::delete(&user.server.store, user.may(UsersWrite)?, &person.email).await;
+    let (store, permit) = (&user.server.store, user.may(UsersWrite)?);
+    let removed = user::delete(store, permit, &person.email, form.optional("account")).await;
     outcome(&user, &person, removed, "/people", "person-removed")
 }
 

@@ -6,6 +6,7 @@ use maud::{Markup, PreEscaped, html};
 use qrcode::{Color, QrCode};
 use zeroize::Zeroizing;
 
+use super::account_switch::own_accounts;
 use super::components::{self, Field, badge, copy, hidden, table};
 use super::form::{CSRF_TOKEN, Form};
 use super::language::Language;
@@ -84,6 +85,7 @@ async fn profile_page(
                 p { a.button href=(user.link("/profile/second-factor")) { (user.t("second-factor-set-up")) } }
             }
         }
+        (own_accounts(user))
         (sessions_section(user, &sessions))
     };
     let header = PageHeader {

@@ -222,14 +222,26 @@ impl PageContext {
         cookie
     }
 
-    /// The CSRF token for forms: that of the session, else that of the browser; empty if there is
-    /// neither.
+    /// The CSRF token for forms: that of the session in the account in use, else that of the browser;
+    /// empty if there is neither.
     pub fn csrf_token(&self) -> String {
+        csrf::with_account(self.own_csrf_token(), self.account_id())
+    }
+
+    /// The CSRF token of the session, in whichever account, else that of the browser.
+    fn own_csrf_token(&self) -> String {
         match (&self.session, &self.csrf_cookie) {
             (Some(session), _) => session.csrf_token(),
             (None, Some(cookie)) => session::anonymous_csrf_token(cookie),
             (None, None) => String::new(),
         }
+    }
+
+    /// The account that the session uses.
+    fn account_id(&self) -> Option<&str> {
+        self.session
+            .as_ref()
+            .and_then(|session| session.account_id())
     }
 
     /// Makes sure that a browser without a session can submit forms. Returns the CSRF cookie to
@@ -243,8 +255,25 @@ impl PageContext {
         Some(self.cookie(cookies::CSRF, value))
     }
 
+    /// Whether the form is of the session, else of the browser; in whichever account it was opened.
     fn has_valid_csrf_token(&self, form: &Form) -> bool {
-        csrf::tokens_match(&self.csrf_token(), form.get(CSRF_TOKEN))
+        let (token, _) = csrf::split_account(form.get(CSRF_TOKEN));
+        csrf::tokens_match(&self.own_csrf_token(), token)
+    }
+
+    /// Refuses a form that is not of the session, or was opened in another account.
+    fn check_form(&self, form: &Form) -> Result<(), PageError> {
+        let (_, opened_in) = csrf::split_account(form.get(CSRF_TOKEN));
+        match opened_in {
+            Some(opened_in) if Some(opened_in) != self.account_id() => {
+                Err(PageError::OtherAccount(opened_in.to_owned()))
+            }
+            // One without an account is of a page of the previous version.
+            _ if !self.has_valid_csrf_token(form) || opened_in != self.account_id() => {
+                Err(PageError::Resubmit("form-other-session"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -306,6 +335,14 @@ impl CurrentUser {
             context,
             session,
         }
+    }
+
+    /// The user of a complete session.
+    ///
+    /// # Errors
+    /// Those of a page that requires a complete session.
+    pub fn complete(context: PageContext) -> Result<Self, PageError> {
+        require_full_session(context)
     }
 
     /// The user for the enrolment page, which is open to users who must enrol a second factor
@@ -438,14 +475,13 @@ impl FromRequest for AuthenticatedForm {
                 }
                 other => other?,
             };
-            if !user.has_valid_csrf_token(&form) {
-                return Err(PageError::Resubmit("form-other-session"));
-            }
+            user.check_form(&form)?;
             if form.checked(IDEMPOTENCY_KEY) {
                 let key = form.get(IDEMPOTENCY_KEY);
                 let fingerprint = format!("{}\0{key}", request.path());
-                let email = user.session.email();
-                let key = IdempotencyKey::new(email, key, fingerprint.as_bytes());
+                let account_id = user.account_id().unwrap_or_default();
+                let caller = format!("{}\0{account_id}", user.session.email());
+                let key = IdempotencyKey::new(&caller, key, fingerprint.as_bytes());
                 user.actor = user.session.actor(&user.request, Some(key));
             }
             Ok(AuthenticatedForm { user, form })

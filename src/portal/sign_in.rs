@@ -7,9 +7,12 @@ use actix_web::cookie::Cookie;
 use actix_web::http::StatusCode;
 use maud::{Markup, html};
 
+use super::account_switch::other_account_page;
 use super::components::{self, Field, hidden};
-use super::form::Form;
+use super::csrf::split_account;
+use super::form::{CSRF_TOKEN, Form};
 use super::invitation;
+use super::join;
 use super::language::Language;
 use super::page::{self, NavItem, PageHeader, plain_page, redirect};
 use super::page_error::{PageError, resubmit_form};
@@ -27,6 +30,9 @@ const RESUBMISSION: &str = "resubmission";
 
 /// The field with the path to resubmit it to.
 const RESUBMIT_TO: &str = "resubmit_to";
+
+/// The field with the account in which the form was opened.
+const RESUBMIT_IN: &str = "resubmit_in";
 
 /// Redirects to the user's first page.
 pub async fn start(context: PageContext) -> Result<HttpResponse, PageError> {
@@ -121,7 +127,7 @@ fn sign_in_page(
 /// The fields that the sign-in passes on unchanged.
 fn passed_on(submitted: &Form) -> Markup {
     html! {
-        @for name in [NEXT, RESUBMISSION, RESUBMIT_TO] { @if submitted.checked(name) { (hidden(name, submitted.get(name))) } }
+        @for name in [NEXT, RESUBMISSION, RESUBMIT_TO, RESUBMIT_IN] { @if submitted.checked(name) { (hidden(name, submitted.get(name))) } }
     }
 }
 
@@ -178,7 +184,17 @@ async fn proceed(
         return Ok(page);
     }
     if submitted.checked(RESUBMIT_TO) {
-        return Ok(resubmission_page(&context, submitted, outcome, &cookies));
+        let in_use = context
+            .session
+            .as_ref()
+            .and_then(|session| session.account_id());
+        let opened_in = submitted.optional(RESUBMIT_IN);
+        return Ok(match opened_in {
+            Some(other) if Some(other.as_str()) != in_use => {
+                other_account_page(&context, &other, &cookies)
+            }
+            _ => resubmission_page(&context, submitted, outcome, &cookies),
+        });
     }
     let next = safe_redirect(&context, submitted.get(NEXT));
     if outcome.wrong_codes == 0 {
@@ -207,8 +223,13 @@ fn resubmission_page(
 ) -> HttpResponse {
     let form = Form::parse(submitted.get(RESUBMISSION).as_bytes());
     let path = safe_redirect(context, submitted.get(RESUBMIT_TO));
+    let warning =
+        (outcome.wrong_codes > 0).then(|| wrong_codes_warning(context, outcome.wrong_codes));
+    if path == context.link(join::PATH) {
+        return join::continue_page(context, &form, warning, cookies);
+    }
     let content = html! {
-        @if outcome.wrong_codes > 0 { (wrong_codes_warning(context, outcome.wrong_codes)) }
+        (warning.unwrap_or_default())
         p { (context.t("resubmission-text")) }
         (resubmit_form(context, &form, &context.csrf_token(), &path))
         p { a href=(context.link("")) { (context.t("resubmission-discard")) } }
@@ -265,17 +286,23 @@ fn sign_in_to_resubmit(context: PageContext, notice: Markup, form: &Form) -> Htt
     if own_forms.iter().any(|own| context.link(own) == path) {
         return sign_in_page(context, StatusCode::FORBIDDEN, Some(notice), form, None);
     }
+    sign_in_first(context, StatusCode::FORBIDDEN, notice, form)
+}
+
+/// The sign-in page, after which the form can be submitted.
+pub(super) fn sign_in_first(
+    context: PageContext,
+    status: StatusCode,
+    notice: Markup,
+    form: &Form,
+) -> HttpResponse {
+    let (_, opened_in) = split_account(form.get(CSRF_TOKEN));
     let submitted = Form::filled(&[
         (RESUBMISSION, &form.to_resubmission()),
-        (RESUBMIT_TO, &path),
+        (RESUBMIT_TO, &context.path_and_query),
+        (RESUBMIT_IN, opened_in.unwrap_or_default()),
     ]);
-    sign_in_page(
-        context,
-        StatusCode::FORBIDDEN,
-        Some(notice),
-        &submitted,
-        None,
-    )
+    sign_in_page(context, status, Some(notice), &submitted, None)
 }
 
 /// The page that asks for the second factor.

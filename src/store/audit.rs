@@ -40,6 +40,14 @@ pub enum Action {
     AccountReopen,
     #[strum(serialize = "account.update")]
     AccountUpdate,
+    #[strum(serialize = "account_invitation.accept")]
+    AccountInvitationAccept,
+    #[strum(serialize = "account_invitation.create")]
+    AccountInvitationCreate,
+    #[strum(serialize = "account_invitation.decline")]
+    AccountInvitationDecline,
+    #[strum(serialize = "account_invitation.delete")]
+    AccountInvitationDelete,
     #[strum(serialize = "announcement.create")]
     AnnouncementCreate,
     #[strum(serialize = "announcement.delete")]
@@ -82,6 +90,10 @@ pub enum Action {
     DatabaseRestore,
     #[strum(serialize = "mail.test")]
     MailTest,
+    #[strum(serialize = "membership.delete")]
+    MembershipDelete,
+    #[strum(serialize = "membership.leave")]
+    MembershipLeave,
     #[strum(serialize = "registration_token.create")]
     RegistrationTokenCreate,
     #[strum(serialize = "registration_token.delete")]
@@ -114,6 +126,8 @@ pub enum Action {
     SessionEnd,
     #[strum(serialize = "session.failure")]
     SessionFailure,
+    #[strum(serialize = "session.switch_account")]
+    SessionSwitchAccount,
     #[strum(serialize = "signing_key.create")]
     SigningKeyCreate,
     #[strum(serialize = "signing_key.import")]
@@ -203,6 +217,7 @@ impl Action {
         matches!(
             self,
             Action::AccountCreate
+                | Action::AccountInvitationCreate
                 | Action::AnnouncementCreate
                 | Action::ApiKeyCreate
                 | Action::ApiKeyRotate

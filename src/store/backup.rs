@@ -37,6 +37,8 @@ const TABLES: &[(&str, Treatment)] = &[
     ("registration_tokens", Treatment::Replace),
     ("trust_rules", Treatment::Replace),
     ("users", Treatment::Replace),
+    // After the users: the rows of those that are replaced go with them.
+    ("memberships", Treatment::Replace),
     ("announcements", Treatment::Replace),
     // A notice that was dismissed is not shown again.
     ("dismissed_announcements", Treatment::Merge),
@@ -67,6 +69,7 @@ const TABLES: &[(&str, Treatment)] = &[
     ("__diesel_schema_migrations", Treatment::Keep),
     ("sessions", Treatment::Clear),
     ("invitations", Treatment::Clear),
+    ("account_invitations", Treatment::Clear),
     ("idempotency_keys", Treatment::Clear),
 ];
 

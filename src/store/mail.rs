@@ -49,6 +49,8 @@ pub enum MailKind {
     Test,
     /// A link with which a new user sets a password.
     Invitation,
+    /// A link with which a user joins a further account.
+    AccountInvitation,
     /// A link with which a user who forgot the password sets another.
     PasswordReset,
     /// A sign-in with a browser in which the user had not signed in before.
@@ -76,7 +78,7 @@ impl MailKind {
     /// as they like. None if there is no limit, or one that is counted in the audit.
     const fn hourly_limit(self) -> Option<i64> {
         match self {
-            MailKind::Test | MailKind::Invitation => None,
+            MailKind::Test | MailKind::Invitation | MailKind::AccountInvitation => None,
             MailKind::PasswordReset => Some(3),
             MailKind::SignIn => Some(10),
             MailKind::Security | MailKind::Notice => Some(20),
@@ -89,7 +91,7 @@ impl MailKind {
             MailKind::Test => 0,
             MailKind::PasswordReset => 1,
             MailKind::Security => 2,
-            MailKind::Invitation => 3,
+            MailKind::Invitation | MailKind::AccountInvitation => 3,
             MailKind::SignIn => 4,
             MailKind::Notice => 5,
         }
@@ -101,7 +103,7 @@ impl MailKind {
         Duration::from_secs(match self {
             MailKind::Test => HOUR,
             MailKind::PasswordReset => HOUR,
-            MailKind::Invitation => 7 * 24 * HOUR,
+            MailKind::Invitation | MailKind::AccountInvitation => 7 * 24 * HOUR,
             MailKind::SignIn | MailKind::Security | MailKind::Notice => 3 * 24 * HOUR,
         })
     }
@@ -401,6 +403,21 @@ pub(super) fn delete_pending(
     let pending = mails::table
         .filter(mails::user_id.eq(user_id))
         .filter(mails::kind.eq(kind))
+        .filter(mails::next_attempt_at.is_not_null());
+    diesel::delete(pending).execute(transaction.modify())?;
+    Ok(())
+}
+
+/// Deletes the message with this id, if it is pending.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub(super) fn delete_if_pending(
+    transaction: &mut Transaction<'_>,
+    id: &str,
+) -> Result<(), StoreError> {
+    let pending = mails::table
+        .find(id)
         .filter(mails::next_attempt_at.is_not_null());
     diesel::delete(pending).execute(transaction.modify())?;
     Ok(())

@@ -25,6 +25,7 @@ use crate::error::{Error, refusal};
 use crate::metrics::PoolState;
 
 pub mod account;
+pub mod account_invitation;
 pub mod announcement;
 pub mod api_key;
 pub mod audit;
@@ -46,6 +47,7 @@ pub mod invitation;
 pub mod language;
 pub mod leader;
 pub mod mail;
+pub mod membership;
 mod names;
 pub mod node;
 mod pool;

@@ -94,6 +94,30 @@ diesel::table! {
         language -> Nullable<Text>,
         time_zone -> Nullable<Text>,
         email_notices -> Bool,
+        last_account_id -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    memberships (user_id, account_id) {
+        user_id -> Text,
+        account_id -> Text,
+        role -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    account_invitations (id) {
+        id -> Text,
+        user_id -> Text,
+        account_id -> Text,
+        role -> Text,
+        hash -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        created_by -> Text,
+        mail_id -> Nullable<Text>,
     }
 }
 
@@ -109,6 +133,7 @@ diesel::table! {
         last_seen_at -> BigInt,
         expires_at -> BigInt,
         wrong_codes -> BigInt,
+        account_id -> Nullable<Text>,
     }
 }
 
@@ -441,4 +466,4 @@ diesel::allow_tables_to_appear_in_same_query!(
     webhooks,
     webhook_deliveries
 );
-diesel::allow_tables_to_appear_in_same_query!(mails, users);
+diesel::allow_tables_to_appear_in_same_query!(mails, memberships, users);

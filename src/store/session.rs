@@ -59,6 +59,8 @@ pub struct Session {
     pub expires_at: Timestamp,
     /// How many wrong codes of the second factor were entered in the session.
     pub wrong_codes: i64,
+    /// The account in use; that of the user's first membership if null.
+    pub account_id: Option<String>,
 }
 
 /// The session with this id, expired or not.
@@ -143,15 +145,55 @@ pub fn delete_all(
     Ok(())
 }
 
-/// Deletes all sessions of the users of an account.
+/// Changes the account that a session uses.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
-pub fn delete_of_account(
+pub fn set_account(
+    database: &mut Database,
+    id: &str,
+    account_id: Option<&str>,
+) -> Result<(), StoreError> {
+    diesel::update(sessions::table.find(id))
+        .set(sessions::account_id.eq(account_id))
+        .execute(database)?;
+    Ok(())
+}
+
+/// Changes the account that a session uses, unless it uses another one than `row` says by now.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn replace_account(
+    database: &mut Database,
+    row: &Session,
+    account_id: Option<&str>,
+) -> Result<(), StoreError> {
+    let unchanged = sessions::table
+        .find(&row.id)
+        .filter(sessions::account_id.eq(&row.account_id));
+    diesel::update(unchanged)
+        .set(sessions::account_id.eq(account_id))
+        .execute(database)?;
+    Ok(())
+}
+
+/// Deletes all sessions of the users of an account that was closed, of those who have no other account
+/// that is open.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn delete_of_closed_account(
     transaction: &mut Transaction<'_>,
     account_id: &str,
 ) -> Result<(), StoreError> {
-    let sql = "DELETE FROM sessions WHERE user_id IN (SELECT id FROM users WHERE account_id = $1)";
+    let sql = "DELETE FROM sessions WHERE user_id IN (\
+                   SELECT id FROM users WHERE account_id = $1 \
+                   UNION SELECT user_id FROM memberships WHERE account_id = $1) \
+               AND NOT EXISTS (SELECT 1 FROM users u JOIN accounts a ON a.id = u.account_id \
+                               WHERE u.id = sessions.user_id AND a.closed_at IS NULL) \
+               AND NOT EXISTS (SELECT 1 FROM memberships m JOIN accounts a ON a.id = m.account_id \
+                               WHERE m.user_id = sessions.user_id AND a.closed_at IS NULL)";
     diesel::sql_query(sql)
         .bind::<Text, _>(account_id)
         .execute(transaction.modify())?;

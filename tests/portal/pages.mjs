@@ -130,6 +130,86 @@ async function gettingIn(language) {
   await leave(page)
 }
 
+/** A person of one account joins another one, and uses both. */
+async function joining(language) {
+  const page = await someone(language, operator)
+  const name = `Page ${language} joins`
+  const email = `joins-${language}@example.org`
+  await to(page, '/accounts')
+  await fill(page, { name })
+  await button(page, '/accounts')
+  await to(page, '/people')
+  await fill(page, { email, account: { label: name }, role: 'administrator' })
+  await button(page, '/people')
+  const first = await given(page, 'link')
+  const guest = await someone(language)
+  const see = (what) => look(guest, language, what)
+  await guest.goto(first)
+  await fill(guest, { password: PASSWORD })
+  await send(guest)
+  const admin = await someone(language, administrator)
+  await to(admin, '/people')
+  await fill(admin, { email, role: 'developer' })
+  await button(admin, '/people')
+  await look(admin, language, 'invitation to an account made')
+  const link = await given(admin, 'link')
+  await to(admin, '/people')
+  await look(admin, language, 'people, open invitation')
+  await leave(admin)
+
+  await to(guest, '/join')
+  await see('join, link')
+  await fill(guest, { link: link.split('#')[1] })
+  await send(guest)
+  await see('join, sign-in')
+  await fill(guest, { email, password: PASSWORD })
+  await send(guest)
+  await see('join, signed in')
+  await send(guest)
+  await guest.locator('#current').waitFor()
+  await see('join')
+  await fill(guest, { current: 'wrong', new: `${PASSWORD}, two` })
+  await send(guest)
+  await see('join, wrong')
+  await fill(guest, { current: PASSWORD, new: `${PASSWORD}, two` })
+  await send(guest)
+  await see('profile of two accounts')
+  await guest.goto(link)
+  await guest.locator('h1').waitFor()
+  await eventually('the page of the link', async () => await guest.locator('#fragment').count() === 0)
+  await see('join, gone')
+  // The menu, with the keyboard; and a form of another tab.
+  const other = await tab(guest)
+  await to(other, '/applications/new')
+  await to(guest, '/profile')
+  await guest.setViewportSize(DESK)
+  const menu = guest.locator('header > .who .accounts')
+  await menu.locator('summary').focus()
+  await guest.keyboard.press('Enter')
+  await menu.getByRole('button', { name }).waitFor()
+  await see('accounts')
+  await guest.setViewportSize(DESK)
+  await guest.keyboard.press('Escape')
+  assert.equal(await menu.getAttribute('open'), null)
+  await guest.keyboard.press('Enter')
+  await guest.keyboard.press('Tab')
+  await leads(guest, () => guest.keyboard.press('Enter'))
+  assert.equal(await menu.locator('.name').textContent(), name)
+  await fill(other, { name: 'By another tab', scope: 'orders:read' })
+  await leads(other, () => other.locator('main form button.primary').click())
+  await look(other, language, 'another account')
+  await leads(other, () => other.locator('main form button').click())
+  assert.equal(await other.locator('header > .who .accounts .name').textContent(), 'Acme Logistics')
+  await leave(page)
+  await to(guest, '/profile')
+  await leads(guest, () => guest.locator('a[href$="/leave"]').last().click())
+  await see('leave an account')
+  await send(guest)
+  await see('profile, account left')
+  assert.equal(await guest.locator('.accounts').count(), 0)
+  await leave(guest)
+}
+
 async function developing(language) {
   const page = await someone(language, developer)
   const see = (name) => look(page, language, name)
@@ -672,5 +752,5 @@ async function allOfThem() {
 }
 
 export default [
-  withoutAMouse, withoutAScript, preparing, ...[beginning, gettingIn, developing, trusting, administering, operating].map(both), pictures, allOfThem,
+  withoutAMouse, withoutAScript, preparing, ...[beginning, gettingIn, joining, developing, trusting, administering, operating].map(both), pictures, allOfThem,
 ]

@@ -33,7 +33,9 @@ use crate::oauth::grant::GrantType;
 use crate::oauth::{AuthorizationServer, registration};
 use crate::request_context::{RequestId, UserAgent};
 use crate::secret::SecretString;
+use crate::store::audit::{Action, Recorder};
 use crate::store::client::Client;
+use crate::store::membership::Membership;
 use crate::store::security_profile::SecurityProfile;
 use crate::store::{DatabaseUrl, Store};
 use crate::trace_context::TraceContext;
@@ -42,9 +44,9 @@ mod activity;
 mod samples;
 
 use samples::{
-    ACCOUNTS, BOUTIQUE, CLIENTS, FRAUD_SCORING, OLD_IMPORTER, OPERATOR, POINT_OF_SALE,
-    PRICE_CHECKER, Password, RESOURCE_SERVERS, SETTLEMENT, SampleClient, WAREHOUSE_SYNC,
-    identifier,
+    ACCOUNTS, BOUTIQUE, CLIENTS, FRAUD_SCORING, MEMBER_OF_TWO, OLD_IMPORTER, OPERATOR,
+    POINT_OF_SALE, PRICE_CHECKER, Password, RESOURCE_SERVERS, SETTLEMENT, SampleClient,
+    WAREHOUSE_SYNC, identifier,
 };
 
 /// The database, where no other one is named.
@@ -78,6 +80,7 @@ pub async fn run(mut context: Context) -> Result<Output, Error> {
         .await?;
     let resource_servers = demo.create_resource_servers().await?;
     let accounts = demo.create_accounts().await?;
+    demo.add_membership(&accounts).await?;
     let clients = demo.create_clients(&accounts).await?;
     let keys = demo.create_api_keys(&accounts, &clients).await?;
     demo.rotate_secrets(&accounts, &clients).await?;
@@ -283,6 +286,32 @@ impl Demo<'_> {
             });
         }
         Ok(created)
+    }
+
+    /// Adds a user of one account to another one, as an invitation that was accepted does.
+    async fn add_membership(&self, accounts: &[CreatedAccount]) -> Result<(), Error> {
+        let (name, first, further) = MEMBER_OF_TWO;
+        let email = format!("{name}@{}", ACCOUNTS[first].domain);
+        let account_id = accounts[further].id.clone();
+        let at = self
+            .days_ago(ACCOUNTS[further].days_ago)
+            .saturating_add(2 * HOUR);
+        let recorder = Recorder::without_request(format!("user {email}"), at);
+        self.store
+            .write(at, move |transaction| {
+                let found = crate::store::user::find_by_email(transaction.database(), &email)?;
+                let user = found.ok_or_else(|| Error::server_error("a user is missing"))?;
+                let membership = Membership {
+                    user_id: user.id,
+                    account_id: account_id.clone(),
+                    role: Role::Developer,
+                    created_at: at,
+                };
+                crate::store::membership::insert(transaction, &membership)?;
+                let action = Action::AccountInvitationAccept;
+                Ok(recorder.record(transaction, action, Some(&account_id), &email)?)
+            })
+            .await
     }
 
     /// Creates the clients as the operator: only an operator can give an account a new scope.

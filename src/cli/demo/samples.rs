@@ -78,6 +78,10 @@ pub(super) const ACCOUNTS: [SampleAccount; 4] = [
     },
 ];
 
+/// A user who belongs to a further account: the user's name, and the places of the first and the further account in
+/// [`ACCOUNTS`].
+pub(super) const MEMBER_OF_TWO: (&str, usize, usize) = ("tomas", 0, 1);
+
 /// A client, with what it does in an hour of the middle of the day.
 pub(super) struct SampleClient {
     /// The place of its account in [`ACCOUNTS`].

@@ -28,6 +28,7 @@ use crate::oauth::token::access_token::Audience;
 use crate::oauth::token::presented::{self, ActiveAccessToken, Presentation};
 use crate::secret::Disclosed;
 
+pub(super) mod account_invitations;
 pub(super) mod accounts;
 pub(super) mod announcements;
 pub(super) mod audit;

@@ -43,6 +43,18 @@ pub(in crate::http) struct SetPassword {
 pub(in crate::http) struct UpdateUser {
     /// The new role. The role of an operator cannot be changed, and nobody can become an operator.
     role: Role,
+    /// The id or the name of the account in which the user has it; the caller's account by default. An
+    /// operator has to give it for a user of several accounts.
+    account: Option<String>,
+}
+
+/// From which account a user is removed.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct DeleteUser {
+    /// The id or the name of the account; the caller's account by default. An operator who gives none deletes
+    /// the user.
+    account: Option<String>,
 }
 
 /// Changes of the preferences of a user. Members that are left out stay as they are.
@@ -119,8 +131,8 @@ pub(in crate::http) async fn update(
     payload: Payload,
 ) -> HandlerResult {
     let permit = api.permit(UsersWrite).await?;
-    let UpdateUser { role } = api.json(payload).await?;
-    let user = user::set_role(api.store(), permit, &id, role).await?;
+    let UpdateUser { role, account } = api.json(payload).await?;
+    let user = user::set_role(api.store(), permit, &id, role, account).await?;
     Ok(ok(&user))
 }
 
@@ -167,7 +179,8 @@ pub(in crate::http) async fn reset_second_factor(
 /// `DELETE /api/v1/users/{id}`
 pub(in crate::http) async fn delete(api: ApiRequest, id: Path<String>) -> HandlerResult {
     let permit = api.permit(UsersWrite).await?;
-    user::delete(api.store(), permit, &id).await?;
+    let DeleteUser { account } = api.query()?;
+    user::delete(api.store(), permit, &id, account).await?;
     Ok(no_content())
 }
 

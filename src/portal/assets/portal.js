@@ -106,15 +106,14 @@ addEventListener('hashchange', () => {
 // Focus the first invalid field.
 document.querySelector('[aria-invalid]')?.focus()
 
-// The menu of a narrow screen closes like a menu: with the Escape key, or by a click beside it.
-const drawer = document.querySelector('.drawer')
-if (drawer) {
+// The menus of the header close like menus: with the Escape key, or by a click beside them.
+for (const menu of document.querySelectorAll('.drawer, .top > .who > .accounts')) {
   document.addEventListener('keydown', ({ key }) => {
-    if (key !== 'Escape' || !drawer.open) return
-    drawer.open = false
-    drawer.querySelector('summary').focus()
+    if (key !== 'Escape' || !menu.open) return
+    menu.open = false
+    menu.querySelector('summary').focus()
   })
-  document.addEventListener('click', ({ target }) => { if (!drawer.contains(target)) drawer.open = false })
+  document.addEventListener('click', ({ target }) => { if (!menu.contains(target)) menu.open = false })
 }
 
 // An API key that is pasted into a search is shortened to what lists show of it: its secret must not be in a URL.

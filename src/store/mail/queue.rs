@@ -10,7 +10,7 @@ use diesel::prelude::*;
 use super::{Facts, Mail, MailKind, is_on};
 use crate::store::audit::{Action, Audience, AuditEntry};
 use crate::store::client_secret::ClientSecret;
-use crate::store::schema::{client_secrets, mails, users};
+use crate::store::schema::{client_secrets, mails, memberships, users};
 use crate::store::{Database, StoreError, Transaction, api_key, client, user};
 
 /// The most pending messages. Further ones are dropped.
@@ -184,13 +184,20 @@ fn pending_of_account(
     let own = users::table
         .filter(users::account_id.eq(account_id))
         .select(users::id.nullable());
+    let further = memberships::table
+        .filter(memberships::account_id.eq(account_id))
+        .select(memberships::user_id.nullable());
     let counted: Vec<MailKind> = MailKind::all()
         .filter(|kind| kind.counts_for_account() && kind.is_urgent() == is_urgent)
         .collect();
     let found = mails::table
         .filter(mails::next_attempt_at.is_not_null())
         .filter(mails::kind.eq_any(counted))
-        .filter(mails::user_id.eq_any(own))
+        .filter(
+            mails::user_id
+                .eq_any(own)
+                .or(mails::user_id.eq_any(further)),
+        )
         .count()
         .get_result(transaction.database)?;
     transaction.mails.of_account.insert(key, found);

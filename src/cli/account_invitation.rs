@@ -1,0 +1,101 @@
+//! `keyward account-invitation`
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::Context;
+use super::confirmation::Confirmation;
+use super::output::Output;
+use crate::crypto::sealing_key::SealingKeyFile;
+use crate::error::Error;
+use crate::manage::account_invitation;
+use crate::manage::actor::{UsersRead, UsersWrite};
+use crate::store::user::Role;
+
+#[derive(Subcommand)]
+pub enum AccountInvitation {
+    /// Create a single-use link with which a user of another account joins an account
+    Create {
+        /// E-mail address of the user
+        #[arg(long)]
+        email: String,
+
+        /// Role in the account: administrator, developer or viewer
+        #[arg(long)]
+        role: Role,
+
+        /// Account to join, by id or name [default: the oldest account]
+        #[arg(long)]
+        account: Option<String>,
+    },
+    /// List all open invitations
+    List,
+    /// Withdraw an invitation; its link stops working
+    Delete {
+        id: String,
+
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+}
+
+impl AccountInvitation {
+    pub async fn run(self, context: Context) -> Result<Output, Error> {
+        let store = context.store()?;
+        let operator = context.operator();
+        match self {
+            AccountInvitation::Create {
+                email,
+                role,
+                account,
+            } => {
+                let issuer = context.issuer(&store).await?;
+                // Read only if a node sends e-mail.
+                let keys = SealingKeyFile::unread(&context.settings.keys_dir);
+                let permit = operator.may(UsersWrite)?;
+                let created =
+                    account_invitation::create(&store, permit, &keys, &email, role, account)
+                        .await?;
+                let link = account_invitation::url(&issuer, created.link.expose());
+                let link = link.expose();
+                let mut document = json!(created.view);
+                document["link"] = json!(link);
+                document["mailed"] = json!(created.mailed);
+                let sent = if created.mailed {
+                    "A running server sends it by e-mail too. "
+                } else {
+                    ""
+                };
+                let view = &created.view;
+                Ok(Output::new(
+                    &document,
+                    format!(
+                        "Created a link for {} to join {}. {sent}It expires at {} and is shown only once:\n  {link}",
+                        view.email,
+                        view.account_name.as_ref().unwrap_or(&view.account),
+                        view.expires_at
+                    ),
+                ))
+            }
+            AccountInvitation::List => {
+                let open = account_invitation::list(&store, operator.may(UsersRead)?).await?;
+                let rows = open.iter().map(|one| {
+                    [
+                        one.id.clone(),
+                        one.email.clone(),
+                        one.role.to_string(),
+                        one.account_name.clone().unwrap_or(one.account.clone()),
+                        one.expires_at.to_string(),
+                    ]
+                });
+                let head = ["ID", "EMAIL", "ROLE", "ACCOUNT", "EXPIRES"];
+                Ok(Output::table(&open, head, rows))
+            }
+            AccountInvitation::Delete { id, confirmation } => {
+                confirmation.ask(&format!("This withdraws the invitation {id}."))?;
+                account_invitation::delete(&store, operator.may(UsersWrite)?, &id).await?;
+                Ok(Output::done(format!("Withdrew the invitation {id}")))
+            }
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Account invitations: one-time links by which users of another account join an account.
+//!
+//! Whoever manages the first account of a user can set the user's password, and so could act in an account
+//! that is added to it. A user with one account therefore chooses a new password when joining another one;
+//! after that, nobody but an operator can change how the user signs in ([`Found::manageable`]).
+//!
+//! [`Found::manageable`]: super::membership
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::actor::{Permit, UsersRead, UsersWrite};
+use super::invitation::{INVITATION_TTL, send};
+use super::user::{address_taken, check_email};
+use super::{account, invalid, not_found};
+use crate::clock::Timestamp;
+use crate::config::Issuer;
+use crate::credential::{Credential, Kind};
+use crate::crypto::sealing_key::SealingKeyFile;
+use crate::crypto::secret_hash;
+use crate::error::{Error, refusal};
+use crate::secret::SecretString;
+use crate::store::account::{Account, find_names};
+use crate::store::account_invitation::{self, AccountInvitation};
+use crate::store::audit::Action;
+use crate::store::mail::MailKind;
+use crate::store::user::{self, Role, User};
+use crate::store::{Database, Store, membership};
+
+mod acceptance;
+
+pub use acceptance::{NewPassword, Offer, accept, decline, find};
+
+/// The path of the page that a link opens, below the issuer.
+const PATH: &str = "/portal/join";
+
+/// The most open invitations of an account.
+const MAX_OPEN: usize = 100;
+
+/// An invitation as management shows it, never with its link.
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+pub struct AccountInvitationView {
+    /// The id.
+    pub id: String,
+    /// The e-mail address of the user who is invited.
+    pub email: String,
+    /// The id of the account to join.
+    pub account: String,
+    /// The name of the account.
+    pub account_name: Option<String>,
+    /// The role that the user will have in the account.
+    pub role: Role,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Who created it.
+    pub created_by: String,
+    /// When the link expires.
+    pub expires_at: Timestamp,
+}
+
+/// An invitation that was created.
+#[derive(Debug)]
+pub struct NewAccountInvitation {
+    /// The credential in the link.
+    pub link: Credential,
+    /// The invitation.
+    pub view: AccountInvitationView,
+    /// Whether the link is sent to the user by e-mail.
+    pub mailed: bool,
+}
+
+/// The link as it is given to the user. The secret is in the fragment, as in that of an invitation to set
+/// a password.
+pub fn url(issuer: &Issuer, link: &str) -> SecretString {
+    SecretString::new([&issuer.endpoint(PATH), "#", link].concat())
+}
+
+/// Whether somebody with this address is to be invited to the account instead of being created: a user of
+/// another account has it. An operator who names no account means any.
+///
+/// # Errors
+/// `not_found` for an account that the actor cannot see.
+pub async fn is_needed(
+    store: &Arc<Store>,
+    permit: Permit<UsersWrite>,
+    email: &str,
+    account: Option<String>,
+) -> Result<bool, Error> {
+    let Ok(email) = check_email(email) else {
+        return Ok(false);
+    };
+    store
+        .read(move |database| {
+            let account_id = account::filter(database, &permit, account.as_deref())?;
+            let Some(user) = user::find_by_email(database, &email)? else {
+                return Ok(false);
+            };
+            let all = membership::of_user(database, &user)?;
+            let is_member = |id: &str| all.iter().any(|own| own.account_id == id);
+            Ok(!user.is_operator() && account_id.is_none_or(|id| !is_member(&id)))
+        })
+        .await
+}
+
+/// Invites a user of another account to an account, and sends the link if an SMTP server is set and not too
+/// many were sent. It replaces an earlier invitation of the user to this account. Nothing is given to the
+/// user until the user accepts it.
+///
+/// # Errors
+/// `invalid_request` for an invalid address; `not_found` if no user has it; `conflict` for a member of the
+/// account, an operator, and beyond [`MAX_OPEN`]; `access_denied` for a role with rights that the actor does
+/// not have, and for a closed account.
+pub async fn create(
+    store: &Arc<Store>,
+    permit: Permit<UsersWrite>,
+    sealing_keys: &SealingKeyFile,
+    email: &str,
+    role: Role,
+    account: Option<String>,
+) -> Result<NewAccountInvitation, Error> {
+    let now = permit.now();
+    let email = check_email(email)?;
+    permit.check_role(role)?;
+    if role == Role::Operator {
+        return Err(invalid("An operator does not belong to an account").field("role"));
+    }
+    let credential = Credential::generate(Kind::Invitation);
+    let hash = secret_hash::hash(&credential);
+    let sealing_keys = sealing_keys.clone();
+    let link = credential.clone();
+    let (view, mailed) = store
+        .write(now, move |transaction| {
+            permit.ensure_first_use(transaction)?;
+            let account = account::resolve(transaction, &permit, account.as_deref())?;
+            let database = transaction.database();
+            let found = user::find_by_email(database, &email)?;
+            let user = found.ok_or_else(|| not_found("user", &email).field("email"))?;
+            let is_member = membership::of_user(database, &user)?
+                .iter()
+                .any(|own| own.account_id == account.id);
+            if is_member || user.is_operator() {
+                let taken = address_taken(database, &permit, &user, Some(&account.id))?;
+                return Err(taken.field("email"));
+            }
+            ensure_capacity(database, &account, &user, now)?;
+            let id = Some(account.id.as_str());
+            let kind = MailKind::AccountInvitation;
+            let mail_id = send(
+                transaction,
+                &permit,
+                &sealing_keys,
+                kind,
+                (&user, id),
+                &link,
+            )?;
+            let row = AccountInvitation {
+                id: link.id().to_owned(),
+                user_id: user.id.clone(),
+                account_id: account.id.clone(),
+                role,
+                hash: hash.clone(),
+                created_at: now,
+                expires_at: now.saturating_add(INVITATION_TTL),
+                created_by: permit.actor().to_owned(),
+                mail_id,
+            };
+            account_invitation::replace(transaction, &row)?;
+            let action = Action::AccountInvitationCreate;
+            permit
+                .recorder()
+                .record(transaction, action, id, &user.email)?;
+            permit.store_result(transaction, action, &row.id)?;
+            let mailed = row.mail_id.is_some();
+            let view = AccountInvitationView {
+                id: row.id,
+                email: user.email,
+                account_name: Some(account.name),
+                account: row.account_id,
+                role,
+                created_at: row.created_at,
+                created_by: row.created_by,
+                expires_at: row.expires_at,
+            };
+            Ok::<_, Error>((view, mailed))
+        })
+        .await?;
+    Ok(NewAccountInvitation {
+        link: credential,
+        view,
+        mailed,
+    })
+}
+
+fn ensure_capacity(
+    database: &mut Database,
+    account: &Account,
+    user: &User,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let open = account_invitation::list(database, Some(&account.id))?
+        .into_iter()
+        .filter(|other| other.expires_at > now && other.user_id != user.id);
+    match open.count() < MAX_OPEN {
+        true => Ok(()),
+        false => Err(refusal::account_invitations_full(MAX_OPEN)),
+    }
+}
+
+/// The open invitations to the accounts that the actor can see, the newest first.
+///
+/// # Errors
+/// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
+pub async fn list(
+    store: &Arc<Store>,
+    permit: Permit<UsersRead>,
+) -> Result<Vec<AccountInvitationView>, Error> {
+    let account = permit.account().map(str::to_owned);
+    store
+        .report(account.as_deref(), move |database| {
+            let mut rows = account_invitation::list(database, permit.account())?;
+            rows.retain(|row| row.expires_at > permit.now());
+            let account_ids: Vec<String> = rows.iter().map(|row| row.account_id.clone()).collect();
+            let names: BTreeMap<String, String> =
+                find_names(database, &account_ids)?.into_iter().collect();
+            let user_ids: Vec<String> = rows.iter().map(|row| row.user_id.clone()).collect();
+            let emails: BTreeMap<String, String> = user::find_emails(database, &user_ids)?
+                .into_iter()
+                .collect();
+            let views = rows.into_iter().map(|row| AccountInvitationView {
+                email: emails.get(&row.user_id).cloned().unwrap_or_default(),
+                account_name: names.get(&row.account_id).cloned(),
+                id: row.id,
+                account: row.account_id,
+                role: row.role,
+                created_at: row.created_at,
+                created_by: row.created_by,
+                expires_at: row.expires_at,
+            });
+            Ok(views.collect())
+        })
+        .await
+}
+
+/// Withdraws an invitation: its link is not valid any more.
+///
+/// # Errors
+/// `not_found`.
+pub async fn delete(store: &Arc<Store>, permit: Permit<UsersWrite>, id: &str) -> Result<(), Error> {
+    let id = id.to_owned();
+    store
+        .write(permit.now(), move |transaction| {
+            let found = account_invitation::find(transaction.database(), &id)?;
+            let found = found
+                .filter(|row| permit.can_access(&row.account_id))
+                .ok_or_else(|| not_found("account invitation", &id))?;
+            let invited = user::find(transaction.database(), &found.user_id)?;
+            account_invitation::delete(transaction, &found)?;
+            let email = invited.map(|user| user.email).unwrap_or_default();
+            permit.audit(
+                transaction,
+                Action::AccountInvitationDelete,
+                Some(&found.account_id),
+                &email,
+            )
+        })
+        .await
+}

@@ -1,0 +1,286 @@
+//! What the user who was invited does: sees what is offered, accepts or declines.
+
+use crate::clock::Timestamp;
+use crate::credential::Credential;
+use crate::crypto::password::{Caller, Password};
+use crate::crypto::secret_hash::StoredSecret;
+use crate::error::{Error, refusal};
+use crate::manage::invitation::parse_link;
+use crate::manage::membership::{MAX_ACCOUNTS, use_account};
+use crate::manage::rights::{Right, Rights};
+use crate::manage::session::{ActiveSession, ensure_active, new_session, recorder};
+use crate::manage::sign_in::confirm_password;
+use crate::manage::user::usable_password;
+use crate::manage::{AuthorizationServer, account};
+use crate::request_context::RequestContext;
+use crate::secret::SecretString;
+use crate::store::account_invitation::{self, AccountInvitation};
+use crate::store::audit::Action;
+use crate::store::membership::{self, Membership};
+use crate::store::session::{self, Session};
+use crate::store::user::{self, Role, User};
+use crate::store::{Database, Transaction, invitation as password_links};
+
+/// What a user is invited to.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// The name of the account.
+    pub account_name: String,
+    /// The role in the account.
+    pub role: Role,
+    /// Whether accepting takes a new password: somebody else may know the current one.
+    pub needs_password: bool,
+}
+
+/// What the link offers to the user of the session; `None` if it was used, replaced or withdrawn, has
+/// expired, or whoever created it could not any more.
+///
+/// # Errors
+/// `access_denied` if the invitation is for another user.
+pub async fn find(
+    server: &AuthorizationServer,
+    session: &ActiveSession,
+    link: &str,
+    now: Timestamp,
+) -> Result<Option<Offer>, Error> {
+    let Some(credential) = parse_link(link) else {
+        return Ok(None);
+    };
+    let user_id = session.user.id.clone();
+    server
+        .store
+        .read(move |database| {
+            let found = find_valid(database, &credential, &user_id, now)?;
+            Ok(found.map(|(_, offer, _)| offer))
+        })
+        .await
+}
+
+/// The invitation of a credential with what it offers, and the user as the database has it.
+fn find_valid(
+    database: &mut Database,
+    credential: &Credential,
+    user_id: &str,
+    now: Timestamp,
+) -> Result<Option<(AccountInvitation, Offer, User)>, Error> {
+    let found = account_invitation::find(database, credential.id())?.filter(|row| {
+        row.expires_at > now && StoredSecret::new(row.hash.clone()).matches(credential)
+    });
+    let Some(row) = found else {
+        return Ok(None);
+    };
+    if row.user_id != user_id {
+        return Err(refusal::account_invitation_of_other());
+    }
+    let user = user::find(database, &row.user_id)?;
+    let account = crate::store::account::find(database, &row.account_id)?;
+    let (Some(user), Some(account)) = (user, account) else {
+        return Ok(None);
+    };
+    if !can_still_invite(database, &row)? {
+        return Ok(None);
+    }
+    let offer = Offer {
+        account_name: account.name,
+        role: row.role,
+        needs_password: membership::of_user(database, &user)?.len() == 1,
+    };
+    Ok(Some((row, offer, user)))
+}
+
+/// Whether the user who created an invitation still belongs to the account, with the rights to do so. A
+/// client or the command line is not looked up again.
+fn can_still_invite(database: &mut Database, row: &AccountInvitation) -> Result<bool, Error> {
+    let Some(email) = row.created_by.strip_prefix("user ") else {
+        return Ok(true);
+    };
+    let Some(inviter) = user::find_by_email(database, email)? else {
+        return Ok(false);
+    };
+    if inviter.is_operator() {
+        return Ok(true);
+    }
+    let needed = Rights::of_role(row.role).with(Right::UsersWrite);
+    let all = membership::of_user(database, &inviter)?;
+    Ok(all
+        .iter()
+        .filter(|own| own.account_id == row.account_id)
+        .any(|own| needed.difference(Rights::of_role(own.role)) == Rights::default()))
+}
+
+/// The passwords with which a user with one account joins another one.
+#[derive(Debug)]
+pub struct NewPassword {
+    /// The current password.
+    pub current: SecretString,
+    /// The new one.
+    pub new: SecretString,
+}
+
+/// Accepts an invitation: the user belongs to the account from now on, and the session uses it. If the user
+/// had one account, the password changes, all other sessions end, and this one gets a new cookie, which is
+/// returned.
+///
+/// # Errors
+/// `not_found` if the link is not valid; `access_denied` if the invitation is for another user, the account
+/// is closed, or the session has ended; `invalid_request` if a password is wrong, weak or unchanged;
+/// `conflict` beyond [`MAX_ACCOUNTS`].
+pub async fn accept(
+    server: &AuthorizationServer,
+    session: &ActiveSession,
+    link: &str,
+    passwords: NewPassword,
+    context: &RequestContext,
+) -> Result<Option<Credential>, Error> {
+    let invalid_link = refusal::invitation_invalid;
+    let credential = parse_link(link).ok_or_else(invalid_link)?;
+    let now = context.received_at;
+    let offer = find(server, session, link, now).await?;
+    let offer = offer.ok_or_else(invalid_link)?;
+    let (verified, hash) = match offer.needs_password {
+        false => (None, None),
+        true => {
+            let NewPassword { current, new } = passwords;
+            let presented = Password::presented(new.clone());
+            let new = usable_password(&server.store, new, session.email())
+                .await
+                .map_err(|error| error.field("new"))?;
+            let verified = confirm_password(server, session, current, "current", context).await?;
+            let stored = session.user.password_hash.as_deref();
+            let known = Caller::Known;
+            if server.passwords.matches(stored, presented, known).await? {
+                return Err(refusal::password_unchanged().field("new"));
+            }
+            (Some(verified), Some(server.passwords.hash(new).await?))
+        }
+    };
+    let old = session.row.clone();
+    let (cookie, row) = new_session(
+        server,
+        (&old.user_id, None),
+        old.proven,
+        &old.agent,
+        context,
+    );
+    let in_use = session.account_id().map(str::to_owned);
+    let recorder = recorder(&session.user, context);
+    let changed = server
+        .store
+        .write(now, move |transaction| {
+            ensure_active(transaction, &old)?;
+            let database = transaction.database();
+            let found = find_valid(database, &credential, &old.user_id, now)?;
+            let (invitation, offer, mut user) = found.ok_or_else(invalid_link)?;
+            join(transaction, &invitation, &user, now)?;
+            let account_id = invitation.account_id.as_str();
+            recorder.record(
+                transaction,
+                Action::AccountInvitationAccept,
+                Some(account_id),
+                &user.email,
+            )?;
+            if !offer.needs_password {
+                use_account(transaction.database(), &old.id, account_id)?;
+                return Ok(false);
+            }
+            let reloaded = match &verified {
+                Some(verified) => verified.reload(transaction)?,
+                None => None,
+            };
+            // The user left the other accounts, or has another password, since the page was shown.
+            if reloaded.is_none() {
+                return Err(refusal::wrong_current_password().field("current"));
+            }
+            user.password_hash.clone_from(&hash);
+            user.wrong_codes = 0;
+            user::update(transaction, &user)?;
+            password_links::delete_all_links(transaction, &user.id)?;
+            session::delete_all(transaction, &user.id, None)?;
+            // A new cookie is not a new sign-in, so the session's maximum age stays.
+            let row = Session {
+                expires_at: old.expires_at,
+                account_id: Some(account_id.to_owned()),
+                ..row.clone()
+            };
+            session::insert(transaction, &row)?;
+            recorder.record(
+                transaction,
+                Action::UserChangePassword,
+                in_use.as_deref(),
+                &user.email,
+            )?;
+            Ok::<_, Error>(true)
+        })
+        .await?;
+    Ok(changed.then_some(cookie))
+}
+
+/// Makes the user a member, and deletes the invitation.
+fn join(
+    transaction: &mut Transaction<'_>,
+    invitation: &AccountInvitation,
+    user: &User,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let database = transaction.database();
+    let account = crate::store::account::find(database, &invitation.account_id)?;
+    account::ensure_open(&account.ok_or_else(refusal::invitation_invalid)?)?;
+    let all = membership::of_user(database, user)?;
+    if all.len() >= MAX_ACCOUNTS {
+        return Err(refusal::account_limit(MAX_ACCOUNTS));
+    }
+    // A node of the previous version may have added the user.
+    if user.is_operator()
+        || all
+            .iter()
+            .any(|own| own.account_id == invitation.account_id)
+    {
+        return Err(refusal::invitation_invalid());
+    }
+    let membership = Membership {
+        user_id: user.id.clone(),
+        account_id: invitation.account_id.clone(),
+        role: invitation.role,
+        created_at: now,
+    };
+    membership::insert(transaction, &membership)?;
+    account_invitation::delete(transaction, invitation)?;
+    Ok(membership::set_last(
+        transaction,
+        &user.id,
+        &invitation.account_id,
+    )?)
+}
+
+/// Declines an invitation: its link is not valid any more.
+///
+/// # Errors
+/// `not_found` if the link is not valid; `access_denied` if the invitation is for another user, or the
+/// session has ended.
+pub async fn decline(
+    server: &AuthorizationServer,
+    session: &ActiveSession,
+    link: &str,
+    context: &RequestContext,
+) -> Result<(), Error> {
+    let invalid_link = refusal::invitation_invalid;
+    let credential = parse_link(link).ok_or_else(invalid_link)?;
+    let row = session.row.clone();
+    let now = context.received_at;
+    let recorder = recorder(&session.user, context);
+    server
+        .store
+        .write(now, move |transaction| {
+            ensure_active(transaction, &row)?;
+            let found = find_valid(transaction.database(), &credential, &row.user_id, now)?;
+            let (invitation, _, user) = found.ok_or_else(invalid_link)?;
+            account_invitation::delete(transaction, &invitation)?;
+            Ok(recorder.record(
+                transaction,
+                Action::AccountInvitationDecline,
+                Some(&invitation.account_id),
+                &user.email,
+            )?)
+        })
+        .await
+}

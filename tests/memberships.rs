@@ -1,0 +1,705 @@
+//! Users who belong to several accounts: how they join one, the switch between them, and who manages them.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::portal::{Browser, PASSWORD, person, set_password};
+use crate::support::smtp_server::SmtpServer;
+use crate::support::{Node, Reply, World, each_case, eventually, within};
+
+const ADA: &str = "ada@one.example";
+const BOB: &str = "bob@two.example";
+const EVE: &str = "eve@two.example";
+const OPERATOR: &str = "op@keyward.example";
+const NEW_PASSWORD: &str = "lantern gravel orbit";
+const JOIN: &str = "/portal/join";
+const ACCEPT: &str = "/portal/join/accept";
+const DECLINE: &str = "/portal/join/decline";
+const SWITCH: &str = "/portal/switch-account";
+/// The rights of an administrator over people.
+const USERS: &str = "keyward:users:read keyward:users:write keyward:accounts:read keyward:clients:read keyward:resources:read \
+                     keyward:clients:write keyward:keys:read keyward:keys:write keyward:trust-rules:read keyward:trust-rules:write \
+                     keyward:tokens:read keyward:tokens:revoke keyward:audit:read keyward:registration:read keyward:registration:write \
+                     keyward:webhooks:read keyward:webhooks:write";
+
+/// The accounts One and Two, with an administrator each, and a viewer of Two. Returns the ids.
+fn accounts(world: &World) -> (String, String) {
+    let id = |name: &str| {
+        world.cli(&["account", "create", "--name", name])["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let ids = (id("One"), id("Two"));
+    person(world, ADA, "administrator", Some("One"));
+    person(world, BOB, "administrator", Some("Two"));
+    person(world, EVE, "viewer", Some("Two"));
+    ids
+}
+
+/// Adds a user to a further account, as an invitation that was accepted does.
+fn add(world: &World, email: &str, account_id: &str, role: &str) {
+    world.execute(&format!(
+        "INSERT INTO memberships (user_id, account_id, role, created_at) \
+         SELECT id, '{account_id}', '{role}', 1 FROM users WHERE email = '{email}'"
+    ));
+}
+
+fn invite(world: &World, email: &str, account: &str, role: &str) -> Value {
+    let flags = ["--email", email, "--account", account, "--role", role];
+    world.cli(&[&["account-invitation", "create"], &flags[..]].concat())
+}
+
+fn link_of(invitation: &Value) -> &str {
+    invitation["link"].as_str().unwrap()
+}
+
+fn id_of(value: &Value) -> &str {
+    value["id"].as_str().unwrap()
+}
+
+fn open(browser: &Browser<'_>, link: &str) -> Reply {
+    browser.fill(JOIN, JOIN, &[("link", link)])
+}
+
+/// Accepts an invitation with a new password.
+fn accept(browser: &Browser<'_>, link: &str, current: &str, new: &str) -> Reply {
+    let fields = [("current", current), ("new", new)];
+    browser.submit(&open(browser, link), ACCEPT, &fields)
+}
+
+fn switch(browser: &Browser<'_>, account_id: &str) -> Reply {
+    browser.act(SWITCH, &[("account", account_id)])
+}
+
+/// The name of the account that the session uses, in the menu of a user of several accounts.
+fn in_use(browser: &Browser<'_>) -> String {
+    let page = browser.get("/portal/profile");
+    let (_, rest) = page
+        .body
+        .split_once("<span class=\"name\">")
+        .unwrap_or_else(|| panic!("{}: no menu: {}", page.status, page.body));
+    rest.split('<').next().unwrap().to_owned()
+}
+
+fn is_signed_in(browser: &Browser<'_>) -> bool {
+    browser.get("/portal/profile").status == 200
+}
+
+fn management(node: &Node, token: &str, method: &str, path: &str, body: &Value) -> Reply {
+    node.json(method, &format!("/api/v1{path}"), Some(token), body)
+}
+
+/// A token with the rights of an administrator of an account.
+fn administrator(world: &World, node: &Node, account: &str) -> String {
+    node.token(&world.manager(node, &["--account", account], USERS))
+}
+
+fn entries(world: &World, action: &str, account_id: &str) -> i64 {
+    world.count(&format!(
+        "SELECT count(*) FROM audit WHERE action = '{action}' AND account_id = '{account_id}'"
+    ))
+}
+
+fn user<'a>(users: &'a Value, email: &str) -> Option<&'a Value> {
+    let users = users.as_array().or(users["items"].as_array()).unwrap();
+    users.iter().find(|user| user["email"] == email)
+}
+
+on_both! {
+    fn a_user_of_another_account_joins_by_a_link(world: World) {
+        let (one, two) = accounts(&world);
+        person(&world, OPERATOR, "operator", None);
+        let node = world.start();
+        let token = administrator(&world, &node, "One");
+        let post = |body: &Value| management(&node, &token, "POST", "/account-invitations", body);
+        let body = |email: &str, role: &str| json!({"email": email, "role": role});
+        assert_eq!(management(&node, &token, "POST", "/users", &body(BOB, "developer")).status, 409);
+        for (email, role, status) in [
+            ("nobody@two.example", "developer", 404),
+            (OPERATOR, "developer", 409),
+            (ADA, "viewer", 409),
+            ("no address", "viewer", 400),
+            (BOB, "operator", 403),
+        ] {
+            let reply = post(&body(email, role));
+            assert_eq!(reply.status, status, "{email} {role}: {}", reply.body);
+        }
+        let first = post(&body(BOB, "viewer"));
+        assert_eq!(first.status, 201, "{}", first.body);
+        let first = first.json();
+        // Another one replaces it.
+        let key = [("idempotency-key", "a"), ("content-type", "application/json"), ("authorization", &format!("Bearer {token}"))];
+        let again = || node.send("POST", "/api/v1/account-invitations", &key, body(BOB, "developer").to_string().as_bytes());
+        let (second, repeated) = (again(), again());
+        assert_eq!((second.status, repeated.status), (201, 200), "{}", repeated.body);
+        let (second, repeated) = (second.json(), repeated.json());
+        assert_eq!(second["id"], repeated["id"]);
+        assert!(repeated.get("link").is_none() && second["mailed"] == false, "{repeated}");
+        let open_ones = management(&node, &token, "GET", "/account-invitations", &Value::Null).json();
+        assert_eq!(open_ones["items"].as_array().unwrap().len(), 1);
+        assert_eq!(open_ones["items"][0]["role"], "developer");
+        let of_two = administrator(&world, &node, "Two");
+        let others = management(&node, &of_two, "GET", "/account-invitations", &Value::Null).json();
+        assert_eq!(others["items"], json!([]));
+        let path = format!("/account-invitations/{}", id_of(&second));
+        assert_eq!(management(&node, &of_two, "DELETE", &path, &Value::Null).status, 404);
+
+        let listed = world.cli(&["account-invitation", "list"]);
+        assert_eq!((&listed[0]["email"], &listed[0]["account_name"]), (&json!(BOB), &json!("One")));
+        assert!(!listed.to_string().contains("kwv_"), "{listed}");
+
+        // Nothing is given yet.
+        let link = link_of(&second).to_owned();
+        let (bob, phone) = (Browser::of(&node, BOB), Browser::of(&node, BOB));
+        assert!(!bob.get("/portal/profile").body.contains("One"));
+        let users = management(&node, &token, "GET", "/users", &Value::Null).json();
+        assert!(user(&users, BOB).is_none(), "{users}");
+        // The administrator sees it.
+        let ada = Browser::of(&node, ADA);
+        let people = ada.get("/portal/people");
+        assert!(people.body.contains(BOB) && people.body.contains("Open invitations"), "{}", people.body);
+
+        // It is only for that user, who has to sign in first.
+        assert_eq!(open(&bob, link_of(&first)).status, 404, "replaced");
+        assert_eq!(open(&bob, "kwv_wrong").status, 404);
+        let eve = Browser::of(&node, EVE);
+        let refused = open(&eve, &link);
+        assert_eq!(refused.status, 403);
+        assert!(refused.body.contains("someone else") && !refused.body.contains(BOB), "{}", refused.body);
+        assert_eq!(eve.act(ACCEPT, &[("link", &link)]).status, 403);
+        assert_eq!(eve.act(DECLINE, &[("link", &link)]).status, 403);
+        let stranger = Browser::new(&node);
+        let sign_in = open(&stranger, &link);
+        assert!(sign_in.body.contains("to see the invitation"), "{}", sign_in.body);
+        let on = stranger.submit(&sign_in, "/portal/sign-in", &[("email", BOB), ("password", PASSWORD)]);
+        let offer = stranger.submit(&on, JOIN, &[]);
+        assert!(offer.body.contains("One") && offer.body.contains("Developer"), "{}", offer.body);
+
+        // The administrators of the first account may know the password, or have a link for another one.
+        let stale = world.cli(&["user", "invite", BOB]);
+        for (current, new) in [("wrong password 1", NEW_PASSWORD), (PASSWORD, PASSWORD), (PASSWORD, "2 shrt"), (PASSWORD, ""), ("", "")] {
+            let reply = accept(&bob, &link, current, new);
+            assert_eq!(reply.status, 400, "{current} {new}: {}", reply.body);
+        }
+        assert_eq!(world.count("SELECT count(*) FROM memberships"), 0);
+        let before = bob.cookie("keyward");
+        let joined = accept(&bob, &link, PASSWORD, NEW_PASSWORD);
+        assert_eq!(joined.leads_to(), "/portal/profile?done=joined", "{}", joined.body);
+        assert_ne!(bob.cookie("keyward"), before);
+        assert_eq!(in_use(&bob), "One");
+        assert!(!is_signed_in(&phone) && !is_signed_in(&stranger), "other sessions end");
+        assert_eq!(phone.sign_in(BOB, PASSWORD).status, 403);
+        assert_eq!(Browser::new(&node).open(link_of(&stale)).status, 404, "the link for a password is gone");
+        assert_eq!(open(&bob, &link).status, 404, "a link is used once");
+        for action in ["account_invitation.create", "account_invitation.accept"] {
+            assert!(entries(&world, action, &one) >= 1, "{action}");
+        }
+        assert_eq!(entries(&world, "user.change_password", &two), 1);
+        // The role takes effect: a developer does not see people.
+        assert_eq!([bob.status("/portal/applications"), bob.status("/portal/people")], [200, 403]);
+        assert_eq!(switch(&bob, &two).leads_to(), "/portal");
+        assert_eq!(bob.status("/portal/people"), 200);
+        assert_eq!(phone.sign_in(BOB, NEW_PASSWORD).status, 303);
+        assert_eq!(in_use(&phone), "Two", "a session begins in the account that was last in use");
+    }
+
+    fn the_portal_invites_users_of_other_accounts(world: World) {
+        let (one, _) = accounts(&world);
+        person(&world, OPERATOR, "operator", None);
+        let node = world.start();
+        let ada = Browser::of(&node, ADA);
+        let fields = [("email", EVE), ("role", "developer")];
+        let created = ada.fill("/portal/people", "/portal/people", &fields);
+        assert_eq!(created.status, 200, "{}", created.body);
+        let first = created.shown("link");
+        let people = ada.get("/portal/people");
+        let action = |name: &str| {
+            let found = people.body.split('"').find(|text| text.starts_with("/portal/account-invitations/") && text.ends_with(name));
+            found.unwrap_or_else(|| panic!("{name}: {}", people.body)).to_owned()
+        };
+        let renewed = ada.submit(&people, &action("/renew"), &[]);
+        let second = renewed.shown("link");
+        let eve = Browser::of(&node, EVE);
+        assert_eq!([open(&eve, &first).status, open(&eve, &second).status], [404, 200]);
+        assert_eq!(ada.act(&action("/withdraw"), &[]).status, 404, "it was renewed");
+        let people = ada.get("/portal/people");
+        let withdraw = people.body.split('"').find(|text| text.ends_with("/withdraw")).unwrap().to_owned();
+        assert_eq!(ada.submit(&people, &withdraw, &[]).status, 303);
+        assert_eq!(open(&eve, &second).status, 404);
+        assert_eq!(entries(&world, "account_invitation.delete", &one), 1);
+        // An operator chooses the account.
+        let op = Browser::of(&node, OPERATOR);
+        let fields = [("email", EVE), ("role", "viewer"), ("account", one.as_str())];
+        let created = op.fill("/portal/people", "/portal/people", &fields);
+        let link = created.shown("link");
+        assert_eq!(accept(&eve, &link, PASSWORD, NEW_PASSWORD).status, 303);
+        // Whoever belongs to it is not added again.
+        let refused = op.fill("/portal/people", "/portal/people", &fields);
+        assert_eq!(refused.status, 409, "{}", refused.body);
+        // Without an account it is the oldest; and nobody becomes an operator.
+        let fields = [("email", BOB), ("role", "viewer"), ("account", "")];
+        assert_eq!(op.fill("/portal/people", "/portal/people", &fields).status, 200);
+        let fields = [("email", BOB), ("role", "operator"), ("account", one.as_str())];
+        assert_eq!(op.fill("/portal/people", "/portal/people", &fields).status, 409);
+        // An operator sees and manages each membership.
+        let users = world.cli(&["user", "list"]);
+        let eve_id = id_of(user(&users, EVE).unwrap()).to_owned();
+        let page = format!("/portal/people/{eve_id}");
+        let shown = op.get(&page);
+        assert!(shown.body.contains("One") && shown.body.contains("Two"), "{}", shown.body);
+        assert_eq!(op.act(&format!("{page}/role"), &[("role", "developer")]).status, 400, "no account is named");
+        assert_eq!(op.act(&format!("{page}/role"), &[("role", "developer"), ("account", &one)]).status, 303);
+        let removed = op.fill(&format!("{page}/remove?account={one}"), &format!("{page}/remove"), &[]);
+        assert_eq!(removed.status, 303, "{}", removed.body);
+        let users = world.cli(&["user", "list"]);
+        assert_eq!(user(&users, EVE).unwrap()["accounts"].as_array().unwrap().len(), 1);
+    }
+
+    /// Nobody can know the password of a user of several accounts, who only confirms.
+    fn a_user_of_several_accounts_joins_another_one_by_confirming(world: World) {
+        let (one, _) = accounts(&world);
+        add(&world, EVE, &one, "viewer");
+        world.cli(&["account", "create", "--name", "Three"]);
+        let node = world.start();
+        let (eve, phone) = (Browser::of(&node, EVE), Browser::of(&node, EVE));
+        let invitation = invite(&world, EVE, "Three", "administrator");
+        let offer = open(&eve, link_of(&invitation));
+        assert!(!offer.body.contains("type=\"password\"") && offer.body.contains("Administrator"), "{}", offer.body);
+        // A password that is sent all the same changes nothing.
+        let joined = eve.submit(&offer, ACCEPT, &[("current", PASSWORD), ("new", NEW_PASSWORD)]);
+        assert_eq!(joined.leads_to(), "/portal/profile?done=joined", "{}", joined.body);
+        assert!(is_signed_in(&phone) && in_use(&eve) == "Three");
+        assert_eq!(eve.status("/portal/people"), 200);
+        assert_eq!(Browser::new(&node).sign_in(EVE, PASSWORD).status, 303);
+        assert_eq!(world.count("SELECT count(*) FROM audit WHERE action = 'user.change_password'"), 0);
+        // There is a limit.
+        let rows: Vec<String> = (0..48).map(|number| format!("('many {number}', 'many {number}', 1)")).collect();
+        world.execute(&format!("INSERT INTO accounts (id, name, created_at) VALUES {}", rows.join(", ")));
+        for number in 0..47 {
+            add(&world, EVE, &format!("many {number}"), "viewer");
+        }
+        let last = invite(&world, EVE, "many 47", "viewer");
+        let refused = eve.submit(&open(&eve, link_of(&last)), ACCEPT, &[]);
+        assert_eq!(refused.status, 409, "{}", refused.body);
+        assert!(refused.body.contains("at most 50"), "{}", refused.body);
+    }
+
+    fn an_invitation_ends(world: World) {
+        let (one, _) = accounts(&world);
+        person(&world, "ann@one.example", "administrator", Some("One"));
+        let node = world.start();
+        let bob = Browser::of(&node, BOB);
+        let by_ann = || {
+            let ann = Browser::of(&node, "ann@one.example");
+            let fields = [("email", BOB), ("role", "administrator")];
+            ann.fill("/portal/people", "/portal/people", &fields).shown("link")
+        };
+        let link = || link_of(&invite(&world, BOB, "One", "viewer")).to_owned();
+        let is_open = |link: &str| open(&bob, link).status == 200;
+        let usable = link();
+        assert!(is_open(&usable));
+        each_case([
+            ("declined", (|bob, link, _| assert_eq!(bob.act(DECLINE, &[("link", link)]).leads_to(), "/portal/profile?done=invitation-declined")) as fn(&Browser<'_>, &str, &World)),
+            ("expired", |_, _, world| world.execute("UPDATE account_invitations SET expires_at = 1")),
+            ("withdrawn", |_, _, world| {
+                let id = world.text("SELECT id FROM account_invitations");
+                world.cli(&["account-invitation", "delete", &id, "--yes"]);
+                assert!(world.refused(&["account-invitation", "delete", &id, "--yes"]).contains("no account invitation"));
+            }),
+        ], |(what, end)| {
+            let link = link();
+            end(&bob, &link, &world);
+            assert_eq!(open(&bob, &link).status, 404, "{what}");
+            let fields = [("link", link.as_str()), ("current", PASSWORD), ("new", NEW_PASSWORD)];
+            assert_eq!(bob.act(ACCEPT, &fields).status, 404, "{what}");
+            assert_eq!(bob.act(DECLINE, &fields).status, 404, "{what}");
+        });
+        assert_eq!(entries(&world, "account_invitation.decline", &one), 1);
+        // The inviter lost the right, or the role that was offered.
+        let offered = by_ann();
+        assert!(is_open(&offered));
+        world.cli(&["user", "set-role", "ann@one.example", "developer"]);
+        assert!(!is_open(&offered));
+        world.cli(&["user", "set-role", "ann@one.example", "administrator"]);
+        assert!(is_open(&offered));
+        world.cli(&["user", "delete", "ann@one.example", "--yes"]);
+        assert!(!is_open(&offered));
+        // A closed account takes nobody.
+        let late = link();
+        world.cli(&["account", "close", "One"]);
+        assert_eq!(accept(&bob, &late, PASSWORD, NEW_PASSWORD).status, 403);
+        assert!(world.refused(&["account-invitation", "create", "--email", EVE, "--account", "One", "--role", "viewer"]).contains("closed"));
+        world.cli(&["account", "reopen", "One"]);
+        assert_eq!(world.count("SELECT count(*) FROM memberships"), 0);
+        // Two at once.
+        set_password(&world, BOB, PASSWORD);
+        let both = [Browser::of(&node, BOB), Browser::of(&node, BOB)];
+        let statuses = std::thread::scope(|scope| {
+            let late = &late;
+            let both = both.map(|browser| scope.spawn(move || accept(&browser, late, PASSWORD, NEW_PASSWORD).status));
+            both.map(|one| one.join().unwrap())
+        });
+        assert!(statuses.contains(&303), "{statuses:?}");
+        assert_eq!(world.count("SELECT count(*) FROM memberships"), 1, "{statuses:?}");
+        assert_eq!(entries(&world, "account_invitation.accept", &one), 1, "{statuses:?}");
+    }
+
+    fn a_session_switches_between_accounts(world: World) {
+        let (one, two) = accounts(&world);
+        add(&world, BOB, &one, "viewer");
+        let three = world.cli(&["account", "create", "--name", "Three"]);
+        let three = id_of(&three);
+        for account in ["One", "Two"] {
+            world.cli(&["client", "create", "--name", &format!("App of {account}"), "--account", account]);
+        }
+        let node = world.start();
+        let (bob, other) = (Browser::of(&node, BOB), Browser::of(&node, BOB));
+        let apps = |browser: &Browser<'_>| {
+            let page = browser.get("/portal/applications").body;
+            ["One", "Two"].map(|account| page.contains(&format!("App of {account}")))
+        };
+        assert_eq!((in_use(&bob).as_str(), apps(&bob)), ("Two", [false, true]));
+        // A form of another tab.
+        let people = bob.get("/portal/people");
+        let profile = bob.get("/portal/profile");
+        assert_eq!(switch(&bob, &one).leads_to(), "/portal");
+        assert_eq!((in_use(&bob).as_str(), apps(&bob), apps(&other)), ("One", [true, false], [false, true]));
+        assert_eq!(bob.status("/portal/people"), 403, "a viewer there");
+        assert_eq!(entries(&world, "session.switch_account", &one), 1);
+        let before = world.count("SELECT count(*) FROM audit");
+        let late = bob.submit(&people, "/portal/people", &[("email", "new@two.example"), ("role", "viewer")]);
+        assert_eq!(late.status, 403);
+        assert!(late.body.contains("You now use another account") && late.body.contains("Two"), "{}", late.body);
+        assert!(!late.body.contains("new@two.example") && !late.body.contains("Submit again"), "{}", late.body);
+        let late_too = bob.submit(&profile, "/portal/profile/preferences", &[("time_zone", "Europe/Paris")]);
+        assert_eq!((late_too.status, world.count("SELECT count(*) FROM audit")), (403, before));
+        // A token of the previous version names no account.
+        let token = bob.form_token();
+        let unnamed = bob.post("/portal/people", &[], &[("csrf_token", token.split('.').next().unwrap())]);
+        assert!(unnamed.status == 403 && unnamed.body.contains("earlier session"), "{}", unnamed.body);
+        // One that was opened in an account of no concern leads nowhere.
+        let gone = bob.post("/portal/people", &[], &[("csrf_token", &token.replace(one.as_str(), three))]);
+        assert!(gone.status == 403 && gone.body.contains("can no longer use"), "{}", gone.body);
+        assert_eq!(bob.submit(&late, SWITCH, &[("account", &two)]).leads_to(), "/portal");
+        assert_eq!(in_use(&bob), "Two");
+        // The switch itself takes a form of any tab, but of this session.
+        assert_eq!(bob.submit(&people, SWITCH, &[("account", &one)]).leads_to(), "/portal");
+        assert_eq!(bob.post(SWITCH, &[], &[("csrf_token", &other.form_token()), ("account", &two)]).status, 403);
+        assert_eq!(in_use(&bob), "One");
+        for unknown in [three, "", "\0", "One", "unknown"] {
+            assert_eq!(switch(&bob, unknown).status, 404, "{unknown:?}");
+        }
+        assert_eq!(switch(&Browser::of(&node, EVE), &one).status, 404);
+        // Announcements are those of the account in use.
+        world.cli(&["announcement", "create", "--text-en", "Only for One", "--text-fr", "Pour One seul", "--account", "One", "--until", &crate::announcements::soon()]);
+        let announced = |browser: &Browser<'_>| browser.get("/portal/profile").body.contains("Only for One");
+        assert!(announced(&bob) && !announced(&other));
+        world.cli(&["account", "close", "Two"]);
+        assert_eq!(switch(&bob, &two).status, 403);
+        world.cli(&["account", "reopen", "Two"]);
+        // A session that has ended: the form is not submitted in the account in which the next one begins.
+        assert_eq!(switch(&bob, &two).status, 303);
+        let form = bob.get("/portal/people");
+        assert_eq!(switch(&bob, &one).status, 303);
+        bob.fill("/portal/profile", "/portal/sign-out", &[]);
+        let late = bob.submit(&form, "/portal/people", &[("email", "new@two.example"), ("role", "viewer")]);
+        let signed_in = bob.submit(&late, "/portal/sign-in", &[("email", BOB), ("password", PASSWORD)]);
+        assert!(signed_in.body.contains("You now use another account"), "{}", signed_in.body);
+        assert_eq!(world.count("SELECT count(*) FROM users WHERE email = 'new@two.example'"), 0);
+        // A creation in each account with one key.
+        let fields = |browser: &Browser<'_>, name: &str| {
+            browser.act("/portal/people", &[("email", name), ("role", "viewer"), ("idempotency_key", "same")]).status
+        };
+        world.cli(&["user", "set-role", BOB, "administrator", "--account", "One"]);
+        assert_eq!(fields(&bob, "first@one.example"), 200);
+        assert_eq!(fields(&bob, "second@one.example"), 303, "done before");
+        assert_eq!(switch(&bob, &two).status, 303);
+        assert_eq!(fields(&bob, "third@two.example"), 200);
+        let created = |email: &str| world.count(&format!("SELECT count(*) FROM users WHERE email = '{email}'"));
+        assert_eq!(["first@one.example", "second@one.example", "third@two.example"].map(created), [1, 0, 1]);
+    }
+
+    fn a_session_follows_its_memberships(world: World) {
+        let (one, two) = accounts(&world);
+        add(&world, BOB, &one, "administrator");
+        let nodes = [world.start_with(&["--issuer", "http://auth.example"]), world.start_with(&["--issuer", "http://auth.example"])];
+        let node = &nodes[0];
+        let bob = Browser::of(node, BOB);
+        assert_eq!(switch(&bob, &one).status, 303);
+        let form = bob.get("/portal/people");
+        // The role takes effect with the next request, on every node.
+        let token = administrator(&world, &nodes[1], "One");
+        let role = |role: &str| management(&nodes[1], &token, "PATCH", &format!("/users/{BOB}"), &json!({"role": role})).status;
+        assert_eq!((bob.status("/portal/people"), role("viewer")), (200, 200));
+        assert_eq!(bob.status("/portal/people"), 403);
+        assert_eq!(role("administrator"), 200);
+        let of_two = user(&world.cli(&["user", "list"]), BOB).unwrap()["accounts"][0]["role"].clone();
+        assert_eq!(of_two, "administrator", "the role in the other account stays");
+        // Removed from the account in use.
+        assert_eq!(management(&nodes[1], &token, "DELETE", &format!("/users/{BOB}"), &Value::Null).status, 204);
+        assert_eq!((is_signed_in(&bob), entries(&world, "membership.delete", &one)), (true, 1));
+        let late = bob.submit(&form, "/portal/people", &[("email", "new@one.example"), ("role", "viewer")]);
+        assert!(late.status == 403 && late.body.contains("can no longer use"), "{}", late.body);
+        assert_eq!(bob.status("/portal/people"), 200, "in Two");
+        // It does not return by itself when the user is added again.
+        add(&world, BOB, &one, "viewer");
+        assert_eq!(in_use(&bob), "Two");
+        // The first account is left: the other one takes its place.
+        let of_two = administrator(&world, node, "Two");
+        assert_eq!(management(node, &of_two, "DELETE", &format!("/users/{BOB}"), &Value::Null).status, 204);
+        assert_eq!(world.count("SELECT count(*) FROM memberships"), 0);
+        assert_eq!((is_signed_in(&bob), bob.status("/portal/people")), (true, 403));
+        // The last one: the user is deleted.
+        assert_eq!(management(node, &token, "DELETE", &format!("/users/{BOB}"), &Value::Null).status, 204);
+        assert!(!is_signed_in(&bob) && user(&world.cli(&["user", "list"]), BOB).is_none());
+
+        // A closed account.
+        add(&world, EVE, &one, "developer");
+        let (eve, there) = (Browser::of(node, EVE), Browser::of(node, EVE));
+        assert_eq!(switch(&eve, &one).status, 303);
+        world.cli(&["account", "close", "One"]);
+        assert_eq!((is_signed_in(&eve), is_signed_in(&there)), (true, true));
+        assert_eq!((in_use(&eve).as_str(), in_use(&there).as_str()), ("Two", "Two"));
+        assert_eq!(Browser::new(node).sign_in(EVE, PASSWORD).status, 303, "in the open account");
+        world.cli(&["account", "close", "Two"]);
+        assert!(!is_signed_in(&eve) && !is_signed_in(&there));
+        let refused = Browser::new(node).sign_in(EVE, PASSWORD);
+        assert!(refused.status == 403 && refused.body.contains("This account is closed"), "{}", refused.body);
+        world.cli(&["account", "reopen", "One"]);
+        let eve = Browser::of(node, EVE);
+        assert_eq!(in_use(&eve), "One");
+        world.cli(&["account", "reopen", "Two"]);
+        // The deletion of an account leaves those who have another one.
+        world.cli(&["account", "close", "Two"]);
+        world.cli(&["account", "delete", "Two", "--name", "Two", "--yes"]);
+        within(Duration::from_secs(60), "the end of the account", || {
+            (world.count(&format!("SELECT count(*) FROM accounts WHERE id = '{two}'")) == 0).then_some(())
+        });
+        let users = world.cli(&["user", "list"]);
+        assert_eq!(user(&users, EVE).unwrap()["account_name"], "One");
+        assert!(is_signed_in(&eve));
+    }
+
+    fn the_account_in_use_decides_on_the_second_factor(world: World) {
+        let (one, two) = accounts(&world);
+        add(&world, EVE, &one, "viewer");
+        world.cli(&["account", "update", "One", "--require-second-factor", "on"]);
+        let node = world.start();
+        let eve = Browser::of(&node, EVE);
+        assert_eq!(eve.status("/portal/profile"), 200);
+        assert_eq!(switch(&eve, &one).status, 303);
+        assert_eq!(eve.get("/portal/profile").leads_to(), "/portal/profile/second-factor");
+        let enrolment = eve.get("/portal/profile/second-factor");
+        assert!(enrolment.body.contains("Two"), "{}", enrolment.body);
+        assert_eq!(eve.submit(&enrolment, SWITCH, &[("account", &two)]).status, 303);
+        assert_eq!(eve.status("/portal/profile"), 200);
+    }
+
+    /// Whoever manages one account of a user cannot act as the user in another one.
+    fn only_operators_manage_the_sign_in_of_a_user_of_several_accounts(world: World) {
+        let (one, _) = accounts(&world);
+        person(&world, OPERATOR, "operator", None);
+        let node = world.start();
+        let operator = {
+            let rights = format!("{USERS} keyward:operator");
+            node.token(&world.manager(&node, &[], &rights))
+        };
+        let tokens = [administrator(&world, &node, "One"), administrator(&world, &node, "Two")];
+        let eve_id = world.text(&format!("SELECT id FROM users WHERE email = '{EVE}'"));
+        let acts: Vec<(&str, String, Value)> = vec![
+            ("PUT", format!("/users/{eve_id}/password"), json!({"password": NEW_PASSWORD})),
+            ("POST", format!("/users/{eve_id}/invitation"), Value::Null),
+            ("DELETE", format!("/users/{eve_id}/second-factor"), Value::Null),
+            ("PATCH", format!("/users/{eve_id}/preferences"), json!({"email_notices": false})),
+        ];
+        let written = || world.count("SELECT count(*) FROM audit WHERE action NOT LIKE '%.failure'");
+        // Of one account: its administrator may, and that of the other account sees nobody.
+        for (method, path, body) in &acts {
+            assert!(management(&node, &tokens[1], method, path, body).status < 300, "{method} {path}");
+            assert_eq!(management(&node, &tokens[0], method, path, body).status, 404, "{method} {path}");
+        }
+        set_password(&world, EVE, PASSWORD);
+        add(&world, EVE, &one, "viewer");
+        let before = written();
+        let browsers = [Browser::of(&node, ADA), Browser::of(&node, BOB)];
+        let signed_in = written();
+        assert_eq!(signed_in, before + 2);
+        for (token, browser) in tokens.iter().zip(&browsers) {
+            each_case(&acts, |(method, path, body)| {
+                let reply = management(&node, token, method, path, body);
+                assert_eq!((reply.status, written()), (403, signed_in), "{method} {path}: {}", reply.body);
+                assert!(reply.body.contains("another account"), "{}", reply.body);
+            });
+            each_case(["link", "second-factor/reset"], |act| {
+                let reply = browser.act(&format!("/portal/people/{eve_id}/{act}"), &[]);
+                assert_eq!((reply.status, written()), (403, signed_in), "{act}: {}", reply.body);
+                assert!(reply.body.contains("also belongs to another account"), "{act}: {}", reply.body);
+            });
+            // Each sees its own account alone.
+            let page = browser.get(&format!("/portal/people/{eve_id}"));
+            let users = management(&node, token, "GET", "/users", &Value::Null).json();
+            let seen = user(&users, EVE).unwrap();
+            assert_eq!((page.status, seen["accounts"].as_array().unwrap().len(), &seen["in_other_accounts"]), (200, 1, &json!(true)));
+            assert!(!page.body.contains("/link\""), "{}", page.body);
+        }
+        let names = |token: &str| {
+            let users = management(&node, token, "GET", "/users", &Value::Null).json();
+            user(&users, EVE).unwrap()["account_name"].as_str().unwrap().to_owned()
+        };
+        assert_eq!((names(&tokens[0]).as_str(), names(&tokens[1]).as_str()), ("One", "Two"));
+        // The membership is managed by each.
+        for token in &tokens {
+            assert_eq!(management(&node, token, "PATCH", &format!("/users/{eve_id}"), &json!({"role": "developer"})).status, 200);
+        }
+        assert_eq!(management(&node, &tokens[0], "PATCH", &format!("/users/{eve_id}"), &json!({"role": "viewer", "account": "Two"})).status, 404);
+        assert_eq!(management(&node, &tokens[0], "DELETE", &format!("/users/{eve_id}?account=Two"), &Value::Null).status, 404);
+        // An operator does all of it.
+        for (method, path, body) in &acts {
+            let reply = management(&node, &operator, method, path, body);
+            assert!(reply.status < 300, "{method} {path}: {}", reply.body);
+        }
+        assert_eq!(management(&node, &operator, "PATCH", &format!("/users/{eve_id}"), &json!({"role": "viewer"})).status, 400);
+        let changed = management(&node, &operator, "PATCH", &format!("/users/{eve_id}"), &json!({"role": "viewer", "account": "Two"})).json();
+        let roles: Vec<&str> = changed["accounts"].as_array().unwrap().iter().map(|own| own["role"].as_str().unwrap()).collect();
+        assert_eq!(roles, ["viewer", "developer"]);
+        // The search and the names in the audit find users of several accounts in each.
+        for browser in &browsers {
+            assert!(browser.get("/portal/search?q=eve").body.contains(EVE));
+            assert!(browser.get("/portal/people?text=EVE@").body.contains(EVE));
+            let audit = browser.get("/portal/audit?action=user.set_role");
+            assert!(audit.body.contains(&format!("/people/{eve_id}")), "{}", audit.body);
+        }
+        // A link that an administrator made before the user joined is not left over (above); nor is one made
+        // by an operator used to get into an account.
+        assert!(world.refused(&["user", "set-role", EVE, "developer"]).contains("several accounts"));
+        world.cli(&["user", "set-role", EVE, "developer", "--account", "Two"]);
+        world.cli(&["user", "delete", EVE, "--account", "Two", "--yes"]);
+        let users = world.cli(&["user", "list"]);
+        assert_eq!(user(&users, EVE).unwrap()["account_name"], "One");
+        // With one account again, its administrator manages the user.
+        assert!(management(&node, &tokens[0], "POST", &format!("/users/{eve_id}/invitation"), &Value::Null).status < 300);
+    }
+
+    fn users_leave_accounts(world: World) {
+        let (one, two) = accounts(&world);
+        let node = world.start();
+        let (bob, eve) = (Browser::of(&node, BOB), Browser::of(&node, EVE));
+        let leave = |browser: &Browser<'_>, account: &str| {
+            let path = format!("/portal/profile/accounts/{account}/leave");
+            match browser.status(&path) {
+                200 => browser.fill(&path, &path, &[]),
+                _ => browser.act(&path, &[]),
+            }
+        };
+        assert_eq!(leave(&eve, &two).status, 409, "the only account");
+        assert_eq!(leave(&eve, &one).status, 404);
+        add(&world, BOB, &one, "viewer");
+        let refused = leave(&bob, &two);
+        assert_eq!(refused.status, 409, "the only administrator: {}", refused.body);
+        add(&world, ADA, &two, "administrator");
+        let done = leave(&bob, &two);
+        assert_eq!(done.leads_to(), "/portal/profile?done=account-left", "{}", done.body);
+        assert_eq!(entries(&world, "membership.leave", &two), 1);
+        let users = world.cli(&["user", "list"]);
+        assert_eq!(user(&users, BOB).unwrap()["account_name"], "One");
+        assert!(is_signed_in(&bob) && !bob.get("/portal/profile").body.contains("Your accounts"));
+        assert_eq!(leave(&bob, &one).status, 409);
+        // Of both administrators of Two at the same time, one stays.
+        add(&world, BOB, &two, "administrator");
+        let ada = Browser::of(&node, ADA);
+        let left = std::thread::scope(|scope| {
+            let two = &two;
+            let both = [ada, bob].map(|browser| scope.spawn(move || leave(&browser, two).status));
+            both.map(|one| one.join().unwrap())
+        });
+        let mut sorted = left;
+        sorted.sort_unstable();
+        assert_eq!(sorted, [303, 409], "{left:?}");
+    }
+
+    fn mail_goes_to_the_members_of_an_account(world: World) {
+        let (one, _) = accounts(&world);
+        let server = SmtpServer::start();
+        let url = format!("smtp://127.0.0.1:{}", server.port);
+        let node = world.start_with(&["--smtp-url", &url, "--mail-from", "keyward@one.example"]);
+        let arrives = |recipient: &str, text: &str| {
+            eventually(&format!("{text:?} to {recipient}"), || {
+                server.to(recipient).into_iter().find(|one| one.text.contains(text))
+            })
+        };
+        let invited = invite(&world, BOB, "One", "developer");
+        assert_eq!(invited["mailed"], true);
+        let mail = arrives(BOB, "with your sign-in");
+        assert!(mail.text.contains("“One”"), "{}", mail.text);
+        let link = mail.text.split_whitespace().find(|word| word.contains("/portal/join#")).unwrap().to_owned();
+        let bob = Browser::of(&node, BOB);
+        assert_eq!(accept(&bob, &link, PASSWORD, NEW_PASSWORD).status, 303);
+        arrives(BOB, "Password changed");
+        assert!(!node.logs().contains(&link) && !node.logs().contains(link_of(&invited)));
+        // Notices of each account.
+        let client = world.client_with(&["--account", "One"]);
+        world.cli(&["secret", "create", &client.id]);
+        arrives(BOB, "Client secret created");
+        arrives(ADA, "Client secret created");
+        // What was not sent yet is withdrawn with the invitation; others are sent.
+        world.execute("UPDATE mails SET next_attempt_at = NULL");
+        let pending = invite(&world, EVE, "One", "viewer");
+        world.cli(&["account-invitation", "delete", id_of(&pending), "--yes"]);
+        let left = world.count("SELECT count(*) FROM mails WHERE kind = 'account_invitation' AND next_attempt_at IS NOT NULL");
+        assert_eq!(left, 0);
+        assert_eq!(entries(&world, "account_invitation.create", &one), 2);
+    }
+
+    /// What the previous version does to its rows leaves nothing behind.
+    fn nodes_of_the_previous_version_keep_working(world: World) {
+        let (one, two) = accounts(&world);
+        add(&world, EVE, &one, "developer");
+        let node = world.start();
+        let eve = Browser::of(&node, EVE);
+        // Its sessions name no account, and use the first one.
+        world.execute("UPDATE sessions SET account_id = NULL");
+        world.execute(&format!("UPDATE users SET last_account_id = '{one}'"));
+        assert_eq!(in_use(&eve), "Two");
+        assert_eq!(switch(&eve, &one).status, 303);
+        assert_eq!(in_use(&eve), "One");
+        invite(&world, BOB, "One", "viewer");
+        world.execute(&format!(
+            "DELETE FROM sessions; DELETE FROM users WHERE account_id = '{two}'"
+        ));
+        assert_eq!(world.count("SELECT count(*) FROM memberships"), 0);
+        assert_eq!(world.count("SELECT count(*) FROM account_invitations"), 0);
+    }
+}
+
+#[test]
+fn a_restore_keeps_memberships_and_ends_invitations() {
+    let world = World::sqlite();
+    let (one, two) = accounts(&world);
+    add(&world, EVE, &one, "developer");
+    let file = world.folder.join("backup");
+    let file = file.to_str().unwrap();
+    world.cli(&["backup", file]);
+    world.execute(&format!(
+        "UPDATE memberships SET role = 'administrator', account_id = '{one}'"
+    ));
+    invite(&world, BOB, "One", "viewer");
+    world.cli(&["restore", file, "--yes"]);
+    let users = world.cli(&["user", "list"]);
+    let eve = user(&users, EVE).unwrap();
+    let accounts: Vec<(&str, &str)> = eve["accounts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|own| {
+            (
+                own["account"].as_str().unwrap(),
+                own["role"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    let expected = [(two.as_str(), "viewer"), (one.as_str(), "developer")];
+    assert_eq!(accounts, expected);
+    assert_eq!(world.count("SELECT count(*) FROM account_invitations"), 0);
+}
