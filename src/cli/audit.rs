@@ -56,7 +56,7 @@ pub enum Audit {
         limit: Option<usize>,
 
         /// Print CSV or JSON Lines instead of a table
-        #[arg(long, value_name = "csv|jsonl", value_parser = PossibleValuesParser::new(ExportFormat::NAMES), hide_possible_values = true, conflicts_with_all = ["json", "limit"])]
+        #[arg(long, value_name = "csv|jsonl", value_parser = PossibleValuesParser::new(ExportFormat::NAMES), hide_possible_values = true, conflicts_with = "limit")]
         format: Option<String>,
     },
 }
@@ -96,6 +96,12 @@ impl Moment {
 }
 
 impl Audit {
+    /// `--format`, if it is given.
+    pub fn other_format(&self) -> Option<&'static str> {
+        let Audit::List { format, .. } = self;
+        format.as_ref().map(|_| "--format")
+    }
+
     pub async fn run(self, context: Context) -> Result<Output, Error> {
         let Audit::List {
             account,

@@ -159,19 +159,34 @@ enum Command {
     Token(token::Token),
 }
 
+impl Command {
+    /// The flag by which the command prints another format than JSON, if it is given.
+    fn other_format(&self) -> Option<&'static str> {
+        match self {
+            Command::Audit(audit) => audit.other_format(),
+            Command::Client(client::Client::Usage { usage, .. })
+            | Command::Key(key::Key::Usage { usage, .. })
+            | Command::Secret(secret::Secret::Usage { usage, .. }) => usage.other_format(),
+            _ => None,
+        }
+    }
+}
+
 impl Cli {
-    /// The command to run: `serve` if none is given. The flags of `serve` are refused with other commands.
+    /// The command to run: `serve` if none is given. The flags of `serve` are refused with other commands,
+    /// and `--json` with another format: clap finds no conflict with a flag before the name of the command.
     fn take_command(&mut self) -> Result<Command, clap::Error> {
         let flags = std::mem::take(&mut self.serve);
+        let conflict = |message| Err(self::command().error(ErrorKind::ArgumentConflict, message));
         match self.command.take() {
             None => Ok(Command::Serve(flags)),
             Some(Command::Serve(own)) => Ok(Command::Serve(own.or(flags))),
-            Some(command) => match flags.given() {
-                None => Ok(command),
-                Some(flag) => Err(self::command().error(
-                    ErrorKind::ArgumentConflict,
-                    format!("{flag} can only be used with `serve`"),
-                )),
+            Some(command) => match (flags.given(), command.other_format()) {
+                (Some(flag), _) => conflict(format!("{flag} can only be used with `serve`")),
+                (None, Some(format)) if self.json => {
+                    conflict(format!("{format} cannot be used with --json"))
+                }
+                (None, _) => Ok(command),
             },
         }
     }

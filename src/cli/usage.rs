@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Context;
 use super::output::{Output, lines_of_table, write_part};
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::manage::actor::TokensRead;
 use crate::manage::usage::{self, Bucket, Origin, Subject, Usage, UsagePoint};
 use crate::store::Store;
@@ -28,6 +28,11 @@ pub struct UsageArgs {
 }
 
 impl UsageArgs {
+    /// `--csv`, if it is given.
+    pub fn other_format(&self) -> Option<&'static str> {
+        self.csv.then_some("--csv")
+    }
+
     /// Shows the usage as a table, with `--json` as one document, or as CSV.
     pub async fn show(
         self,
@@ -36,12 +41,6 @@ impl UsageArgs {
         client_id: &str,
         subject: Subject,
     ) -> Result<Output, Error> {
-        if self.csv && context.json {
-            return Err(Error::new(
-                Code::InvalidRequest,
-                "Give --csv or --json, not both",
-            ));
-        }
         let permit = context.operator().may(TokensRead)?;
         let usage = usage::show(store, permit, client_id, subject, self.by).await?;
         if self.csv {
