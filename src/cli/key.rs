@@ -275,11 +275,15 @@ impl Key {
                 confirmation,
             } => {
                 let named = key_id.join(", ");
-                confirmation.ask(&format!("This deletes the API keys {named}."))?;
+                let noun = match key_id.len() {
+                    1 => "API key",
+                    _ => "API keys",
+                };
+                confirmation.ask(&format!("This deletes the {noun} {named}."))?;
                 let ids = key_id.into_iter().collect();
                 let permit = operator.may(KeysWrite)?;
                 api_key::delete_all(&store, permit, &client_id, ids).await?;
-                Ok(Output::done(format!("Deleted the API keys {named}")))
+                Ok(Output::done(format!("Deleted the {noun} {named}")))
             }
         }
     }

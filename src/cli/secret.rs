@@ -171,10 +171,14 @@ impl Secret {
                 confirmation,
             } => {
                 let named = secret_id.join(", ");
-                confirmation.ask(&format!("This deletes the secrets {named}."))?;
+                let noun = match secret_id.len() {
+                    1 => "secret",
+                    _ => "secrets",
+                };
+                confirmation.ask(&format!("This deletes the {noun} {named}."))?;
                 let ids = secret_id.into_iter().collect();
                 secret::delete_all(&store, operator.may(KeysWrite)?, &client_id, ids).await?;
-                Ok(Output::done(format!("Deleted the secrets {named}")))
+                Ok(Output::done(format!("Deleted the {noun} {named}")))
             }
         }
     }

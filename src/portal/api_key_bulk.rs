@@ -88,6 +88,7 @@ pub async fn revoke(
     let list = path(&application, "");
     let revoked = api_key::delete_all(store, permit, &id, chosen.clone()).await;
     match recoverable(&user, revoked, &list)? {
+        Ok(()) if chosen.len() == 1 => Ok(done(&user, &list, "key-revoked")),
         Ok(()) => Ok(done(&user, &list, "keys-revoked")),
         Err(error) => confirm_page(&user, &application, &chosen, Some(&error)).await,
     }

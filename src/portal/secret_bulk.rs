@@ -95,6 +95,7 @@ pub async fn delete(
     let list = application.path("/secrets");
     let deleted = secret::delete_all(store, permit, &id, selected.clone()).await;
     match recoverable(&user, deleted, &list)? {
+        Ok(()) if selected.len() == 1 => Ok(done(&user, &list, "secret-deleted")),
         Ok(()) => Ok(done(&user, &list, "secrets-deleted")),
         Err(error) => confirm_page(&user, &application, &selected, Some(&error)).await,
     }
