@@ -60,7 +60,7 @@ on_both! {
         let expected = [
             ("verification.refused", &*id, "insufficient_scope", json!({"scope": "pay"})),
             ("verification.refused", &*id, "wrong_resource_server", json!({"resource": "urn:other"})),
-            ("token.refused", &*id, "scope_not_allowed", json!({"scope": "pay"})),
+            ("token.refused", &*id, "key_scope_not_allowed", json!({"scope": "pay"})),
             ("authentication.failure", &*id, "key_revoked", json!({"name": "Build server"})),
             ("authentication.failure", &*jwt::claims(&token)["jti"].as_str().unwrap().to_owned(), "token_revoked", json!(null)),
         ]

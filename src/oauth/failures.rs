@@ -37,6 +37,15 @@ pub enum FailureTarget<'a> {
     ApiKey(&'a str),
 }
 
+/// Whether the client itself is allowed the scope or the resource server that was refused.
+pub fn is_allowed(client: &Client, refused: &Error) -> bool {
+    match (refused.code(), refused.subject()) {
+        (Code::InvalidScope, Some(scope)) => client.scope.covers(scope),
+        (Code::InvalidTarget, Some(resource)) => client.resources.contains(resource),
+        _ => false,
+    }
+}
+
 impl Default for FailureTarget<'_> {
     fn default() -> Self {
         FailureTarget::Client("")
@@ -120,9 +129,14 @@ impl AuthorizationServer {
         target: FailureTarget<'_>,
         error: &Error,
     ) {
+        let is_by_key = matches!(target, FailureTarget::ApiKey(_)) && is_allowed(client, error);
         let reason = match (error.code(), error.subject()) {
+            (Code::InvalidScope, Some(scope)) if is_by_key => Reason::key_scope_not_allowed(scope),
             (Code::InvalidScope, Some(scope)) => Reason::scope_not_allowed(scope),
             (Code::InvalidScope, None) => Reason::scope_malformed(),
+            (Code::InvalidTarget, Some(resource)) if is_by_key => {
+                Reason::key_resource_not_allowed(resource)
+            }
             (Code::InvalidTarget, Some(resource)) => Reason::resource_not_allowed(resource),
             (Code::UnauthorizedClient, Some(grant_type)) => {
                 Reason::grant_type_not_allowed(grant_type)

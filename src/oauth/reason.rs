@@ -325,6 +325,8 @@ reasons! {
     scope_malformed() = "asked for a scope that is not well-formed";
     scope_not_allowed(scope: &str) = "asked for the scope {scope}, which the client is not allowed";
     resource_not_allowed(resource: &str) = "asked for the resource server {resource}, which the client is not allowed";
+    key_scope_not_allowed(scope: &str) = "asked for the scope {scope}, which the client is allowed, but not its API key";
+    key_resource_not_allowed(resource: &str) = "asked for the resource server {resource}, which the client is allowed, but not its API key";
     grant_type_not_allowed(grant_type: &str) = "asked for the grant type {grant_type}, which the client is not allowed";
 
     // Requests to a resource server with an active token or API key.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Grant, PermittedGrantType, decide_resources, decide_scope, jwt_bearer, parse_scope};
 use crate::error::{Code, Error};
-use crate::oauth::failures::FailureTarget;
+use crate::oauth::failures::{self, FailureTarget};
 use crate::oauth::parameters::Parameters;
 use crate::oauth::possession::Possession;
 use crate::oauth::token::presented::{self, ActiveApiKey, Presentation};
@@ -106,6 +106,21 @@ pub fn grant(
     }
 }
 
+/// Says that the API key is not allowed what was refused, if its client is.
+fn of_key(client: &Client, refused: Error) -> Error {
+    let (code, what) = match refused.code() {
+        Code::InvalidTarget => (Code::InvalidTarget, "resource"),
+        code => (code, "scope"),
+    };
+    match refused.subject() {
+        Some(subject) if failures::is_allowed(client, &refused) => {
+            let description = format!("The API key is not allowed the {what} {subject}");
+            Error::new(code, description).about(subject)
+        }
+        _ => refused,
+    }
+}
+
 /// Decides what the holder of an API key is granted: never more than the key allows, and never for
 /// longer.
 ///
@@ -121,8 +136,9 @@ fn grant_of_api_key(
         let description = "The client is no longer allowed any resource server of the API key";
         return Err(Error::new(Code::InvalidTarget, description));
     };
-    let resources = decide_resources(&usable, parameters)?;
-    let scope = decide_scope(&subject.scope(), requested.as_ref())?;
+    let by_key = |refused: Error| of_key(&subject.client, refused);
+    let resources = decide_resources(&usable, parameters).map_err(by_key)?;
+    let scope = decide_scope(&subject.scope(), requested.as_ref()).map_err(by_key)?;
     Ok(Grant {
         grant_type,
         client: subject.client.clone(),
