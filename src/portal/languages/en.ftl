@@ -81,8 +81,8 @@ clear = Clear
 select-entry = Select { $name }
 close = Close
 search-field = Name, email address or ID
-search-text = Search by name, email address or ID. A name is found by its beginning, an API key by its ID.
-search-none-text = Nothing you have access to has this ID, or a name that starts with this text.
+search-text = Search by name, email address or ID. A name or an email address is found by its beginning, an API key by its ID.
+search-none-text = Nothing you have access to has this ID, or a name or an email address that starts with this text.
 search-count = { $count ->
     [one] { $count } result
    *[other] { $count } results

@@ -84,8 +84,8 @@ clear = Effacer
 select-entry = Sélectionner { $name }
 close = Fermer
 search-field = Nom, adresse e-mail ou ID
-search-text = Recherchez par nom, adresse e-mail ou ID. Un nom se trouve par son début, une clé d’API par son ID.
-search-none-text = Aucun élément accessible n’a cet ID, ni un nom commençant par ce texte.
+search-text = Recherchez par nom, adresse e-mail ou ID. Un nom ou une adresse e-mail se trouve par son début, une clé d’API par son ID.
+search-none-text = Aucun élément accessible n’a cet ID, ni un nom ou une adresse e-mail commençant par ce texte.
 search-count = { $count ->
     [one] { $count } résultat
    *[other] { $count } résultats
