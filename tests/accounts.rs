@@ -254,13 +254,53 @@ on_both! {
         assert!(op.get("/portal/audit").body.contains("Account deleted"));
     }
 
+    fn administrators_choose_the_language_of_email(world: World) {
+        acme(&world);
+        person(&world, "dev@acme.example", "developer", Some("Acme"));
+        person(&world, "op@keyward.example", "operator", None);
+        let node = world.start_with(&["--mail-language", "fr"]);
+        let (ada, dev) = (Browser::of(&node, EMAIL), Browser::of(&node, "dev@acme.example"));
+        let language = || world.cli(&["account", "show", "Acme"])["language"].clone();
+        let save = |browser: &Browser, fields: &[(&str, &str)]| browser.act("/portal/account", fields);
+        assert!(ada.get("/portal/account").body.contains("Default (Français)"));
+        assert!(dev.get("/portal/account").body.contains("Default (Français)"));
+        assert_eq!(save(&ada, &[("name", "Acme"), ("mail_language", "en")]).leads_to(), "/portal/account?done=saved");
+        assert_eq!(language(), "en");
+        // A form without the field changes nothing.
+        assert_eq!(save(&ada, &[("name", "Acme")]).status, 303);
+        assert_eq!(language(), "en");
+        let refused = save(&ada, &[("name", "Other"), ("mail_language", "de")]);
+        assert!(refused.status == 400 && refused.body.contains("id=\"mail_language-error\""), "{}", refused.body);
+        assert_eq!(save(&dev, &[("mail_language", "fr")]).status, 403);
+        assert_eq!(language(), "en");
+
+        let account = world.cli(&["account", "show", "Acme"]);
+        let id = account["id"].as_str().unwrap();
+        let operator = Browser::of(&node, "op@keyward.example");
+        let page = format!("/portal/accounts/{id}/edit");
+        assert!(operator.get(&page).body.contains("<option value=\"en\" selected>English</option>"));
+        assert_eq!(operator.act(&page, &[("mail_language", "")]).status, 303);
+        assert_eq!((language(), world.cli(&["account", "show", "Acme"])["name"].clone()), (Value::Null, json!("Acme")));
+
+        let token = node.token(&world.manager(&node, &["--account", "Acme"], "keyward:users:write"));
+        let patch = |body: Value| node.json("PATCH", &format!("/api/v1/accounts/{id}"), Some(&token), &body);
+        assert_eq!(patch(json!({"language": "fr"})).json()["language"], "fr");
+        assert_eq!(patch(json!({"name": "Acme"})).json()["language"], "fr", "it stays");
+        assert_eq!(patch(json!({"language": "de"})).status, 400);
+        assert_eq!(patch(json!({"language": null})).json()["language"], Value::Null);
+        assert_eq!(world.cli(&["account", "update", "Acme", "--language", "en"])["language"], "en");
+        assert_eq!(world.run(&["account", "update", "Acme", "--language", "de"]).status.code(), Some(2));
+        assert_eq!(world.cli(&["account", "update", "Acme", "--language", "default"])["language"], Value::Null);
+        assert!(world.count("SELECT count(*) FROM audit WHERE action = 'account.update'") >= 7);
+    }
+
     fn administrators_rename_their_account(world: World) {
         acme(&world);
         world.cli(&["account", "create", "--name", "Globex"]);
         person(&world, "dev@acme.example", "developer", Some("Acme"));
         let node = world.start();
         let ada = Browser::of(&node, EMAIL);
-        let rename = |name: &str| ada.fill("/portal/account", "/portal/account/name", &[("name", name)]);
+        let rename = |name: &str| ada.fill("/portal/account", "/portal/account", &[("name", name)]);
         assert!(ada.get("/portal/account").body.contains("1 of 1,000"));
         assert_eq!(rename("Acme Ltd").leads_to(), "/portal/account?done=saved");
         assert!(ada.get("/portal/account").body.contains("Acme Ltd"));
@@ -271,8 +311,8 @@ on_both! {
         }
         let dev = Browser::of(&node, "dev@acme.example");
         let page = dev.get("/portal/account").body;
-        assert!(page.contains("Acme Ltd") && !page.contains("/portal/account/name"), "{page}");
-        assert_eq!(dev.act("/portal/account/name", &[("name", "Mine")]).status, 403);
+        assert!(page.contains("Acme Ltd") && !page.contains("action=\"/portal/account\""), "{page}");
+        assert_eq!(dev.act("/portal/account", &[("name", "Mine")]).status, 403);
 
         world.cli(&["account", "update", "Acme Ltd", "--name", "Acme Inc"]);
         assert!(world.refused(&["account", "update", "Acme Inc", "--name", "Globex"]).contains("already exists"));

@@ -100,6 +100,13 @@ on_both! {
         for nobody in ["viewer@acme.example", "quiet@acme.example", "two@acme.example", "new@acme.example"] {
             assert!(server.to(nobody).is_empty(), "{nobody}: {:?}", server.to(nobody));
         }
+        // The language of the account is for those who have chosen none.
+        world.cli(&["account", "update", "One", "--language", "fr"]);
+        world.cli(&["user", "set-preferences", "dev@acme.example", "--language", "en"]);
+        world.cli(&["secret", "create", &early.id]);
+        arrives(&server, ADA, "Secret client créé");
+        arrives(&server, "dev@acme.example", "Client secret created");
+        world.cli(&["account", "update", "One", "--language", "default"]);
         // What happens to a user's own sign-in is told in any case.
         let key = world.cli(&["key", "create", &early.id, "--name", "Night\u{e9}"]);
         let about_key = arrives(&server, ADA, "API key created");

@@ -958,7 +958,7 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
     ("/join/decline", "post", None),
     ("/switch-account", "post", None),
     ("/profile/accounts/{id}/leave", "get post", None),
-    ("/account/name", "post", Some("keyward:users:write")),
+    ("/account", "post", Some("keyward:users:write")),
     (
         "/accounts/{id}/second-factor",
         "post",

@@ -13,6 +13,8 @@ use crate::error::Error;
 use crate::manage::account::{self, AccountPatch};
 use crate::manage::account_deletion;
 use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
+use crate::store::UnknownName;
+use crate::store::language::Language;
 
 #[derive(Subcommand)]
 pub enum Account {
@@ -60,7 +62,7 @@ pub enum Account {
         account: String,
 
         /// New display name; must be unique
-        #[arg(long, required_unless_present_any = ["require_second_factor", "max_clients"])]
+        #[arg(long, required_unless_present_any = ["require_second_factor", "max_clients", "language"])]
         name: Option<String>,
 
         /// Require two-step verification of its users in the portal
@@ -70,6 +72,10 @@ pub enum Account {
         /// Maximum number of clients that its users and dynamic registration can create; "default" is 1000
         #[arg(long, value_name = "N|default")]
         max_clients: Option<ClientLimit>,
+
+        /// Language of e-mail to users who have not chosen one: en, fr, or default for that of the server
+        #[arg(long)]
+        language: Option<MailLanguage>,
     },
 }
 
@@ -94,6 +100,25 @@ impl FromStr for ClientLimit {
             }
         }
     }
+}
+
+/// A language of e-mail; `None` is that of the server.
+#[derive(Clone, Copy)]
+pub struct MailLanguage(Option<Language>);
+
+impl FromStr for MailLanguage {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        match text {
+            "default" => Ok(MailLanguage(None)),
+            code => Ok(MailLanguage(Some(code.parse()?))),
+        }
+    }
+}
+
+fn mail_language(account: &account::Account) -> &'static str {
+    account.language.map_or("default", Language::as_str)
 }
 
 /// What the list says about an account.
@@ -146,6 +171,7 @@ impl Account {
                     ("name", account.name.clone()),
                     ("created_at", account.created_at.to_string()),
                     ("state", state(account)),
+                    ("language", mail_language(account).to_owned()),
                     (
                         "clients",
                         format!("{} of {}", limits.clients, limits.max_clients),
@@ -196,6 +222,7 @@ impl Account {
                 name,
                 require_second_factor,
                 max_clients,
+                language,
             } => {
                 let required = require_second_factor.map(Switch::is_on);
                 let change = AccountPatch {
@@ -209,6 +236,9 @@ impl Account {
                     max_clients: max_clients
                         .map(|ClientLimit(max)| Ok::<_, Error>((operator.may(AccountsWrite)?, max)))
                         .transpose()?,
+                    language: language
+                        .map(|MailLanguage(code)| Ok::<_, Error>((operator.may(UsersWrite)?, code)))
+                        .transpose()?,
                 };
                 let changed = account::update(&store, change, &account).await?;
                 let mut words = Vec::new();
@@ -219,6 +249,12 @@ impl Account {
                     words.push(format!(
                         "The account {account} can have up to {} clients",
                         changed.client_limit()
+                    ));
+                }
+                if language.is_some() {
+                    words.push(format!(
+                        "The language of e-mail to the account {account} is now {}",
+                        mail_language(&changed)
                     ));
                 }
                 if let Some(required) = required {

@@ -342,7 +342,7 @@ pub struct Settings {
     #[arg(long, global = true, env = "KEYWARD_MAIL_FROM", value_name = "ADDRESS")]
     pub mail_from: Option<MailSender>,
 
-    /// Language of e-mail to users who have not chosen one: en or fr
+    /// Language of e-mail to users who have not chosen one, as their account has not: en or fr
     #[arg(
         long,
         global = true,

@@ -21,6 +21,7 @@ use crate::net::http_client::SendError;
 use crate::net::smtp::{MailError, Mailer, OutgoingMail};
 use crate::oauth::AuthorizationServer;
 use crate::secret::SecretString;
+use crate::store::account;
 use crate::store::mail::{self, Mail, MailAttempt};
 use crate::store::user::{self, User};
 use crate::store::webhook_delivery::DeliveryFailure;
@@ -244,8 +245,8 @@ impl Sender {
         mail: &Mail,
     ) -> Result<Result<Option<MailContent>, DeliveryFailure>, Error> {
         let server = &self.server;
-        let user = match mail.user_id.clone() {
-            None => None,
+        let (user, language) = match mail.user_id.clone() {
+            None => (None, None),
             Some(id) => {
                 let mail_id = mail.id.clone();
                 let found = server.store.read(move |database| {
@@ -253,12 +254,19 @@ impl Sender {
                     // the link of a message that still exists is for the password of this user.
                     let user = user::find(database, &id)?;
                     let is_wanted = mail::exists(database, &mail_id)?;
-                    Ok::<_, Error>(user.filter(|_| is_wanted))
+                    let Some(user) = user.filter(|_| is_wanted) else {
+                        return Ok::<_, Error>(None);
+                    };
+                    let language = match (user.language, user.last_account()) {
+                        (None, Some(account)) => account::language(database, account)?,
+                        (chosen, _) => chosen,
+                    };
+                    Ok(Some((user, language)))
                 });
-                let Some(user) = found.await? else {
+                let Some((user, language)) = found.await? else {
                     return Ok(Ok(None));
                 };
-                Some(user)
+                (Some(user), language)
             }
         };
         let link = match self.link(mail, user.as_ref()) {
@@ -267,7 +275,6 @@ impl Sender {
             Ok(Link::Gone) => return Ok(Ok(None)),
             Err(failure) => return Ok(Err(failure)),
         };
-        let language = user.as_ref().and_then(|user| user.language);
         let zone = user.as_ref().and_then(|user| user.time_zone.as_deref());
         Ok(Ok(Some(MailContent {
             kind: mail.kind,

@@ -15,6 +15,7 @@ use crate::error::{Error, refusal};
 use crate::store::account;
 pub use crate::store::account::{Account, AccountKind};
 use crate::store::audit::{Action, Recorder};
+use crate::store::language::Language;
 use crate::store::user::Role;
 use crate::store::{Database, Store, StoreError, Transaction, client, session};
 
@@ -195,41 +196,37 @@ pub struct AccountPatch {
     /// How many clients the account's own people and self-registration can create; the default if the
     /// number is absent. Existing clients beyond a lower limit stay.
     pub max_clients: Option<(Permit<AccountsWrite>, Option<u32>)>,
+    /// The language of e-mail to users who have not chosen one; the setting `mail_language` if it is
+    /// absent.
+    pub language: Option<(Permit<UsersWrite>, Option<Language>)>,
 }
 
 impl AccountPatch {
-    /// The permits of the changes, each with whether it lets the actor see an account.
-    fn can_access(&self, account: &Account) -> bool {
-        let of_name = self
-            .name
-            .as_ref()
-            .map(|(permit, _)| permit.can_access(&account.id));
-        let of_factor = self
-            .requires_second_factor
-            .as_ref()
-            .map(|(permit, _)| permit.can_access(&account.id));
-        let of_limit = self
-            .max_clients
-            .as_ref()
-            .map(|(permit, _)| permit.can_access(&account.id));
-        [of_name, of_factor, of_limit]
-            .into_iter()
-            .flatten()
-            .all(|can| can)
-    }
-
-    /// The permit of one of the changes; `None` for an empty patch.
-    fn recorded_by(&self) -> Option<(&Recorder, Timestamp)> {
+    /// The permits of the changes that take the right to manage users.
+    fn of_users(&self) -> impl Iterator<Item = &Permit<UsersWrite>> {
         let of_name = self.name.as_ref().map(|(permit, _)| permit);
         let of_factor = self
             .requires_second_factor
             .as_ref()
             .map(|(permit, _)| permit);
-        of_name
-            .or(of_factor)
+        let of_language = self.language.as_ref().map(|(permit, _)| permit);
+        [of_name, of_factor, of_language].into_iter().flatten()
+    }
+
+    /// Whether each of the changes lets the actor see an account.
+    fn can_access(&self, account: &Account) -> bool {
+        let of_limit = self.max_clients.as_ref();
+        self.of_users().all(|permit| permit.can_access(&account.id))
+            && of_limit.is_none_or(|(permit, _)| permit.can_access(&account.id))
+    }
+
+    /// The permit of one of the changes; `None` for an empty patch.
+    fn recorded_by(&self) -> Option<(&Recorder, Timestamp)> {
+        let of_users = self.of_users().next();
+        of_users
             .map(|permit| (permit.recorder(), permit.now()))
             .or_else(|| {
-                let permit = self.max_clients.as_ref().map(|(permit, _)| permit)?;
+                let (permit, _) = self.max_clients.as_ref()?;
                 Some((permit.recorder(), permit.now()))
             })
     }
@@ -253,6 +250,9 @@ impl AccountPatch {
         if let Some((_, limit)) = &self.max_clients {
             account.max_clients = limit.map(i64::from);
         }
+        if let Some((_, language)) = &self.language {
+            account.language = *language;
+        }
         Ok(())
     }
 }
@@ -269,7 +269,7 @@ pub async fn update(
 ) -> Result<Account, Error> {
     let Some((_, now)) = patch.recorded_by() else {
         return Err(invalid(
-            "Change name, requires_second_factor, max_clients or several of them",
+            "Change name, requires_second_factor, max_clients, language or several of them",
         ));
     };
     if let Some((_, name)) = &patch.name {

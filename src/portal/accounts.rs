@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
-use super::account::limits;
+use super::account::{limits, mail_language, mail_language_field, submitted_mail_language};
 use super::components::{self, Field, badge, clip, empty, hidden, table};
 use super::form::Form;
 use super::list_query::ListQuery;
@@ -139,6 +139,7 @@ pub async fn show_edit(user: CurrentUser, id: Path<String>) -> Result<HttpRespon
     let values = Form::filled(&[
         ("name", &details.account.name),
         ("max_clients", &max_clients),
+        ("mail_language", mail_language(&details.account)),
     ]);
     Ok(edit_page(&user, &details, &values, None))
 }
@@ -153,6 +154,7 @@ fn edit_page(
     let content = html! {
         (components::form(user, &edit_path(&account.id), html! {
             (Field::new(user, "name", error).help("help-account-name").input("text", submitted.get("name")))
+            (mail_language_field(user, submitted, error))
             (Field::new(user, "max_clients", error).optional().help("help-max-clients").input("number", submitted.get("max_clients")))
             div.buttons {
                 button.primary { (user.t("save")) }
@@ -314,7 +316,7 @@ pub async fn edit(
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let permit = user.may(AccountsWrite)?;
-    let of_name = user.may(UsersWrite)?;
+    let (of_name, of_language) = (user.may(UsersWrite)?, user.may(UsersWrite)?);
     let details = find(&user, &id).await?;
     let typed = form.has("max_clients").then(|| form.text("max_clients"));
     let max_clients = match typed {
@@ -328,9 +330,14 @@ pub async fn edit(
             }
         },
     };
+    let language = match submitted_mail_language(&form) {
+        Ok(language) => language,
+        Err(error) => return Ok(edit_page(&user, &details, &form, Some(&error))),
+    };
     let name = form.has("name").then(|| form.text("name").to_owned());
     let change = AccountPatch {
         name: name.map(|name| (of_name, name)),
+        language: language.map(|language| (of_language, language)),
         max_clients: max_clients.map(|max_clients| (permit, max_clients)),
         ..AccountPatch::default()
     };

@@ -362,8 +362,7 @@ fn pages(config: &mut web::ServiceConfig) {
             "/account-invitations/{id}/withdraw",
             [post(account_invitations::withdraw)],
         ))
-        .service(at("/account", [get(account::show)]))
-        .service(at("/account/name", [post(account::rename)]))
+        .service(at("/account", [get(account::show), post(account::edit)]))
         .service(at(
             "/accounts",
             [get(accounts::list), post(accounts::create)],

@@ -7,6 +7,7 @@ use serde::Serialize;
 use strum::{EnumString, IntoStaticStr};
 
 use super::audit::{Action, Recorder};
+use super::language::Language;
 use super::schema::accounts;
 use super::search_key::{self, search_key};
 use super::{Database, StoreError, Transaction};
@@ -76,6 +77,9 @@ pub struct Account {
     pub closed_at: Option<Timestamp>,
     /// Since when the account is being deleted, with everything in it; null if it is not.
     pub deleting_at: Option<Timestamp>,
+    /// The language of e-mail to the users of the account who have not chosen one; null for the
+    /// setting `mail_language`.
+    pub language: Option<Language>,
 }
 
 /// How many clients an account can have by default.
@@ -103,6 +107,7 @@ impl Account {
             kind: AccountKind::Partner,
             closed_at: None,
             deleting_at: None,
+            language: None,
         }
     }
 }
@@ -154,6 +159,19 @@ pub fn find_or_create(
     let id = &account.id;
     recorder.record(transaction, Action::AccountCreate, Some(id), id)?;
     Ok(account)
+}
+
+/// The language that this account chose for e-mail, if it chose one.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn language(database: &mut Database, id: &str) -> Result<Option<Language>, StoreError> {
+    Ok(accounts::table
+        .find(id)
+        .select(accounts::language)
+        .first(database)
+        .optional()?
+        .flatten())
 }
 
 /// All accounts, by name.

@@ -11,6 +11,7 @@ diesel::table! {
         search_key -> Text,
         closed_at -> Nullable<BigInt>,
         deleting_at -> Nullable<BigInt>,
+        language -> Nullable<Text>,
     }
 }
 

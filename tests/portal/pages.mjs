@@ -422,7 +422,7 @@ async function administering(language) {
   await go('/account')
   await fill(page, { name: '' })
   await unchecked(page)
-  await button(page, '/account/name')
+  await button(page, '/account')
   await see('own account, wrong')
   await go('/registration-tokens')
   await fill(page, { uses: '0' })

@@ -13,6 +13,7 @@ use crate::http::operation::HandlerResult;
 use crate::manage::account::{self, AccountPatch};
 use crate::manage::account_deletion;
 use crate::manage::actor::{AccountsRead, AccountsWrite, UsersWrite};
+use crate::store::language::Language;
 
 /// The account to create.
 #[derive(Deserialize, JsonSchema)]
@@ -38,6 +39,10 @@ pub(in crate::http) struct UpdateAccount {
     #[serde(default, deserialize_with = "nullable")]
     #[schemars(with = "Option<u32>", range(min = 0, max = 1_000_000_000))]
     max_clients: Option<Option<u32>>,
+    /// The language of e-mail to users who have not chosen one; null for the server's.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schemars(with = "Option<Language>")]
+    language: Option<Option<Language>>,
 }
 
 /// The confirmation of a deletion.
@@ -123,10 +128,15 @@ pub(in crate::http) async fn update(
         Some(maximum) => Some((actor.may(AccountsWrite)?, maximum)),
         None => None,
     };
+    let language = match patch.language {
+        Some(language) => Some((actor.may(UsersWrite)?, language)),
+        None => None,
+    };
     let change = AccountPatch {
         name,
         requires_second_factor,
         max_clients,
+        language,
     };
     let changed = account::update(api.store(), change, &id).await?;
     Ok(ok(&changed))

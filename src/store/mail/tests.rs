@@ -81,6 +81,7 @@ fn add_people(database: &mut Database, people: &[User]) {
                     kind: AccountKind::Partner,
                     closed_at: None,
                     deleting_at: None,
+                    language: None,
                 };
                 account::insert(transaction, &account).unwrap();
             }
