@@ -81,7 +81,7 @@ deb:
 # Build an OCI image with a static binary into target/; needs cargo-zigbuild and buildah
 image:
     packaging/build x86_64-unknown-linux-musl
-    packaging/oci/build target/x86_64-unknown-linux-musl/release/keyward target
+    packaging/oci/build target/x86_64-unknown-linux-musl/dist/keyward target
 
 # Check the Helm chart against the API of Kubernetes; needs helm and kubeconform
 chart:
