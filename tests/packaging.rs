@@ -367,6 +367,7 @@ fn the_shell_scripts_are_well_formed() {
             ("sh", "packaging/debian/keyward-admin"),
             ("bash", "packaging/debian/build"),
             ("bash", "packaging/build"),
+            ("bash", "packaging/linker/static-pie-ld"),
             ("bash", "packaging/release"),
             ("bash", "packaging/stage"),
             ("bash", "packaging/oci/build"),
