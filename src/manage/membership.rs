@@ -119,7 +119,7 @@ pub async fn switch(
                 .filter(|account| is_own && account.id == account_id)
                 .ok_or_else(refusal::account_not_own)?;
             super::account::ensure_open(&account)?;
-            use_account(transaction.database(), &row.id, &account_id)?;
+            session::set_account(transaction.database(), &row.id, Some(&account_id))?;
             membership::set_last(transaction, &user.id, &account_id)?;
             Ok(recorder.record(
                 transaction,
@@ -129,15 +129,6 @@ pub async fn switch(
             )?)
         })
         .await
-}
-
-/// Changes the account that a session uses.
-pub(super) fn use_account(
-    database: &mut Database,
-    session_id: &str,
-    account_id: &str,
-) -> Result<(), StoreError> {
-    session::set_account(database, session_id, Some(account_id))
 }
 
 /// Removes the user of the session from an account.

@@ -100,12 +100,10 @@ fn offer_content(user: &CurrentUser, link: &str, offer: &Offer, error: Option<&E
         form method="post" action=(user.link(ACCEPT)) {
             (hidden(CSRF_TOKEN, &user.csrf_token()))
             (hidden(password_link::FIELD, link))
-            @if offer.needs_password {
-                p { (user.t("join-password-text")) }
-                input type="email" name="username" value=(user.session.email()) autocomplete="username" hidden;
-                (Field::new(user, "current", error).input_with("password", "", "current-password"))
-                (Field::new(user, "new", error).help("help-password").input_with("password", "", "new-password"))
-            }
+            p { (user.t("join-password-text")) }
+            input type="email" name="username" value=(user.session.email()) autocomplete="username" hidden;
+            (Field::new(user, "current", error).input_with("password", "", "current-password"))
+            (Field::new(user, "new", error).help("help-password").input_with("password", "", "new-password"))
             div.buttons {
                 button.primary { (user.t("join-accept")) }
                 // Declining needs no password.
@@ -133,8 +131,7 @@ pub async fn accept(
         account_invitation::accept(server, &user.session, link, passwords, &user.request).await;
     match joined {
         Ok(cookie) => {
-            let cookie = cookie.map(|cookie| user.session_cookie(cookie.expose()));
-            let cookies: Vec<Cookie<'_>> = cookie.into_iter().collect();
+            let cookies = [user.session_cookie(cookie.expose())];
             let start = format!("{}?done=joined", user.link(NavItem::Profile.path()));
             Ok(redirect(&start, &cookies))
         }

@@ -6,7 +6,7 @@ use crate::crypto::password::{Caller, Password};
 use crate::crypto::secret_hash::StoredSecret;
 use crate::error::{Error, refusal};
 use crate::manage::invitation::parse_link;
-use crate::manage::membership::{MAX_ACCOUNTS, use_account};
+use crate::manage::membership::MAX_ACCOUNTS;
 use crate::manage::rights::{Right, Rights};
 use crate::manage::session::{ActiveSession, ensure_active, new_session, recorder};
 use crate::manage::sign_in::confirm_password;
@@ -19,7 +19,7 @@ use crate::store::audit::Action;
 use crate::store::membership::{self, Membership};
 use crate::store::session::{self, Session};
 use crate::store::user::{self, Role, User};
-use crate::store::{Database, Transaction, invitation as password_links};
+use crate::store::{Database, Transaction, client, invitation as password_links};
 
 /// What a user is invited to.
 #[derive(Clone, Debug)]
@@ -28,8 +28,6 @@ pub struct Offer {
     pub account_name: String,
     /// The role in the account.
     pub role: Role,
-    /// Whether accepting takes a new password: somebody else may know the current one.
-    pub needs_password: bool,
 }
 
 /// What the link offers to the user of the session; `None` if it was used, replaced or withdrawn, has
@@ -83,32 +81,40 @@ fn find_valid(
     let offer = Offer {
         account_name: account.name,
         role: row.role,
-        needs_password: membership::of_user(database, &user)?.len() == 1,
     };
     Ok(Some((row, offer, user)))
 }
 
-/// Whether the user who created an invitation still belongs to the account, with the rights to do so. A
-/// client or the command line is not looked up again.
+/// Whether who created an invitation could still do so: a user or a client with the rights, in the account
+/// or as an operator. The command line has every right.
 fn can_still_invite(database: &mut Database, row: &AccountInvitation) -> Result<bool, Error> {
-    let Some(email) = row.created_by.strip_prefix("user ") else {
-        return Ok(true);
-    };
-    let Some(inviter) = user::find_by_email(database, email)? else {
-        return Ok(false);
-    };
-    if inviter.is_operator() {
-        return Ok(true);
-    }
     let needed = Rights::of_role(row.role).with(Right::UsersWrite);
-    let all = membership::of_user(database, &inviter)?;
-    Ok(all
-        .iter()
-        .filter(|own| own.account_id == row.account_id)
-        .any(|own| needed.difference(Rights::of_role(own.role)) == Rights::default()))
+    let suffices = |rights: Rights| needed.difference(rights) == Rights::default();
+    if let Some(email) = row.created_by.strip_prefix("user ") {
+        let Some(inviter) = user::find_by_email(database, email)? else {
+            return Ok(false);
+        };
+        if inviter.is_operator() {
+            return Ok(true);
+        }
+        let all = membership::of_user(database, &inviter)?;
+        return Ok(all
+            .iter()
+            .filter(|own| own.account_id == row.account_id)
+            .any(|own| suffices(Rights::of_role(own.role))));
+    }
+    if let Some(client_id) = row.created_by.strip_prefix("client ") {
+        let Some(client) = client::find(database, client_id)? else {
+            return Ok(false);
+        };
+        let rights = Rights::in_scope(&client.scope);
+        let in_reach = client.account_id == row.account_id || rights.contains(Right::Operator);
+        return Ok(client.is_active() && in_reach && suffices(rights));
+    }
+    Ok(true)
 }
 
-/// The passwords with which a user with one account joins another one.
+/// The passwords with which a user joins another account.
 #[derive(Debug)]
 pub struct NewPassword {
     /// The current password.
@@ -117,9 +123,11 @@ pub struct NewPassword {
     pub new: SecretString,
 }
 
-/// Accepts an invitation: the user belongs to the account from now on, and the session uses it. If the user
-/// had one account, the password changes, all other sessions end, and this one gets a new cookie, which is
-/// returned.
+/// Accepts an invitation: the user belongs to the account from now on, and the session uses it. The password
+/// changes, all other sessions and all links for a password end, and this session gets a new cookie, which is
+/// returned. Whoever knew the password or turned the notices off, such as an administrator of the accounts
+/// that the user had so far, gets nothing in the new one. It is asked for at each account: that a user has
+/// several does not show who made the user join them.
 ///
 /// # Errors
 /// `not_found` if the link is not valid; `access_denied` if the invitation is for another user, the account
@@ -131,29 +139,26 @@ pub async fn accept(
     link: &str,
     passwords: NewPassword,
     context: &RequestContext,
-) -> Result<Option<Credential>, Error> {
+) -> Result<Credential, Error> {
     let invalid_link = refusal::invitation_invalid;
     let credential = parse_link(link).ok_or_else(invalid_link)?;
     let now = context.received_at;
-    let offer = find(server, session, link, now).await?;
-    let offer = offer.ok_or_else(invalid_link)?;
-    let (verified, hash) = match offer.needs_password {
-        false => (None, None),
-        true => {
-            let NewPassword { current, new } = passwords;
-            let presented = Password::presented(new.clone());
-            let new = usable_password(&server.store, new, session.email())
-                .await
-                .map_err(|error| error.field("new"))?;
-            let verified = confirm_password(server, session, current, "current", context).await?;
-            let stored = session.user.password_hash.as_deref();
-            let known = Caller::Known;
-            if server.passwords.matches(stored, presented, known).await? {
-                return Err(refusal::password_unchanged().field("new"));
-            }
-            (Some(verified), Some(server.passwords.hash(new).await?))
-        }
-    };
+    // Before the expensive hash.
+    find(server, session, link, now)
+        .await?
+        .ok_or_else(invalid_link)?;
+    let NewPassword { current, new } = passwords;
+    let presented = Password::presented(new.clone());
+    let new = usable_password(&server.store, new, session.email())
+        .await
+        .map_err(|error| error.field("new"))?;
+    let verified = confirm_password(server, session, current, "current", context).await?;
+    let stored = session.user.password_hash.as_deref();
+    let known = Caller::Known;
+    if server.passwords.matches(stored, presented, known).await? {
+        return Err(refusal::password_unchanged().field("new"));
+    }
+    let hash = server.passwords.hash(new).await?;
     let old = session.row.clone();
     let (cookie, row) = new_session(
         server,
@@ -164,13 +169,16 @@ pub async fn accept(
     );
     let in_use = session.account_id().map(str::to_owned);
     let recorder = recorder(&session.user, context);
-    let changed = server
+    server
         .store
         .write(now, move |transaction| {
             ensure_active(transaction, &old)?;
             let database = transaction.database();
             let found = find_valid(database, &credential, &old.user_id, now)?;
-            let (invitation, offer, mut user) = found.ok_or_else(invalid_link)?;
+            let (invitation, _, mut user) = found.ok_or_else(invalid_link)?;
+            if verified.reload(transaction)?.is_none() {
+                return Err(refusal::wrong_current_password().field("current"));
+            }
             join(transaction, &invitation, &user, now)?;
             let account_id = invitation.account_id.as_str();
             recorder.record(
@@ -179,20 +187,9 @@ pub async fn accept(
                 Some(account_id),
                 &user.email,
             )?;
-            if !offer.needs_password {
-                use_account(transaction.database(), &old.id, account_id)?;
-                return Ok(false);
-            }
-            let reloaded = match &verified {
-                Some(verified) => verified.reload(transaction)?,
-                None => None,
-            };
-            // The user left the other accounts, or has another password, since the page was shown.
-            if reloaded.is_none() {
-                return Err(refusal::wrong_current_password().field("current"));
-            }
-            user.password_hash.clone_from(&hash);
+            user.password_hash = Some(hash.clone());
             user.wrong_codes = 0;
+            user.email_notices = true;
             user::update(transaction, &user)?;
             password_links::delete_all_links(transaction, &user.id)?;
             session::delete_all(transaction, &user.id, None)?;
@@ -203,16 +200,15 @@ pub async fn accept(
                 ..row.clone()
             };
             session::insert(transaction, &row)?;
-            recorder.record(
+            Ok::<_, Error>(recorder.record(
                 transaction,
                 Action::UserChangePassword,
                 in_use.as_deref(),
                 &user.email,
-            )?;
-            Ok::<_, Error>(true)
+            )?)
         })
         .await?;
-    Ok(changed.then_some(cookie))
+    Ok(cookie)
 }
 
 /// Makes the user a member, and deletes the invitation.
