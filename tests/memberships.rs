@@ -294,6 +294,34 @@ on_both! {
         assert!(refused.body.contains("at most 50"), "{}", refused.body);
     }
 
+    fn of_two_administrators_who_remove_each_other_at_once_one_stays(world: World) {
+        accounts(&world);
+        let node = world.start();
+        for round in 0..5 {
+            let account = format!("Duo {round}");
+            world.cli(&["account", "create", "--name", &account]);
+            let emails = ["a", "b"].map(|name| format!("{name}{round}@duo.example"));
+            for email in &emails {
+                person(&world, email, "administrator", Some(&account));
+            }
+            let users = world.cli(&["user", "list"]);
+            let pages = emails.each_ref().map(|email| format!("/portal/people/{}", id_of(user(&users, email).unwrap())));
+            let browsers = emails.each_ref().map(|email| Browser::of(&node, email));
+            std::thread::scope(|scope| {
+                let removed = [0, 1].map(|own| {
+                    let (browser, page) = (&browsers[own], &pages[1 - own]);
+                    scope.spawn(move || browser.act(&format!("{page}/remove"), &[]).status)
+                });
+                let mut statuses = removed.map(|removal| removal.join().unwrap());
+                statuses.sort_unstable();
+                assert_eq!(statuses[0], 303, "{statuses:?}");
+                assert!(statuses[1] >= 400, "{statuses:?}");
+            });
+            let left = world.count(&format!("SELECT count(*) FROM users WHERE email LIKE '%{round}@duo.example'"));
+            assert_eq!(left, 1);
+        }
+    }
+
     fn an_invitation_ends(world: World) {
         let (one, _) = accounts(&world);
         person(&world, "ann@one.example", "administrator", Some("One"));

@@ -1,7 +1,8 @@
 //! The accounts of a user: which one a session uses, the switch to another one, and leaving one; and
 //! which users an actor may manage.
 
-use super::actor::{Permit, UsersWrite};
+use super::actor::{Permit, RightType, UsersWrite};
+use super::rights::Rights;
 use super::session::{ActiveSession, ensure_active, recorder};
 use super::{AuthorizationServer, not_found};
 use crate::error::{Error, refusal};
@@ -179,6 +180,30 @@ pub async fn leave(
         .await
 }
 
+/// Refuses a user whose role allows less now than when the request began: of two administrators who remove
+/// each other at once, one stays.
+///
+/// # Errors
+/// `insufficient_scope`
+fn check_actor(database: &mut Database, permit: &Permit<UsersWrite>) -> Result<(), Error> {
+    let Some(email) = permit.actor().strip_prefix("user ") else {
+        return Ok(());
+    };
+    let role = match (user::find_by_email(database, email)?, permit.account()) {
+        (Some(actor), None) => actor.is_operator().then_some(Role::Operator),
+        (Some(actor), Some(account_id)) => membership::of_user(database, &actor)?
+            .iter()
+            .find(|own| own.account_id == account_id)
+            .map(|own| own.role),
+        (None, _) => None,
+    };
+    let lost = |role| permit.rights().difference(Rights::of_role(role)) != Rights::default();
+    if role.is_none_or(lost) {
+        return Err(Error::insufficient_scope(UsersWrite::RIGHT.as_str()));
+    }
+    Ok(())
+}
+
 /// A user with all memberships, whom an actor can see.
 pub(super) struct Found {
     pub(super) user: User,
@@ -187,7 +212,7 @@ pub(super) struct Found {
 
 impl Found {
     /// The user with this address or id, if the actor can see the user.
-    pub(super) fn visible<R: super::rights::RightType>(
+    pub(super) fn visible<R: RightType>(
         database: &mut Database,
         permit: &Permit<R>,
         email_or_id: &str,
@@ -208,6 +233,7 @@ impl Found {
         permit: &Permit<UsersWrite>,
         email_or_id: &str,
     ) -> Result<Self, Error> {
+        check_actor(database, permit)?;
         Found::visible(database, permit, email_or_id)?.ok_or_else(|| not_found("user", email_or_id))
     }
 

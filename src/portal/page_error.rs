@@ -141,7 +141,12 @@ pub fn error_page(
 
 /// A form with what was typed, to be submitted again to `path`. Secret fields are empty.
 pub fn resubmit_form(context: &PageContext, form: &Form, csrf_token: &str, path: &str) -> Markup {
-    let internal = |name: &str| matches!(name, IDEMPOTENCY_KEY | "version" | "sealed" | "step");
+    let internal = |name: &str| {
+        matches!(
+            name,
+            IDEMPOTENCY_KEY | "version" | "sealed" | "step" | "username"
+        )
+    };
     let shown: Vec<(&str, &str)> = form
         .resubmittable()
         .filter(|(name, value)| !internal(name) && !value.is_empty())
