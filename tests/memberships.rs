@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::portal::{Browser, PASSWORD, person, set_password};
-use crate::support::smtp_server::SmtpServer;
+use crate::support::smtp_server::{Reaction, SmtpServer};
 use crate::support::{Node, Reply, World, each_case, eventually, within};
 
 const ADA: &str = "ada@one.example";
@@ -100,6 +100,12 @@ fn entries(world: &World, action: &str, account_id: &str) -> i64 {
     world.count(&format!(
         "SELECT count(*) FROM audit WHERE action = '{action}' AND account_id = '{account_id}'"
     ))
+}
+
+/// The flags of a node that sends to this server.
+fn mail_flags(server: &SmtpServer) -> [String; 4] {
+    let url = format!("smtp://127.0.0.1:{}", server.port);
+    ["--smtp-url", &url, "--mail-from", "keyward@one.example"].map(str::to_owned)
 }
 
 fn user<'a>(users: &'a Value, email: &str) -> Option<&'a Value> {
@@ -658,8 +664,8 @@ on_both! {
     fn mail_goes_to_the_members_of_an_account(world: World) {
         let (one, _) = accounts(&world);
         let server = SmtpServer::start();
-        let url = format!("smtp://127.0.0.1:{}", server.port);
-        let node = world.start_with(&["--smtp-url", &url, "--mail-from", "keyward@one.example"]);
+        let flags = mail_flags(&server);
+        let node = world.start_with(&flags.each_ref().map(String::as_str));
         let arrives = |recipient: &str, text: &str| {
             eventually(&format!("{text:?} to {recipient}"), || {
                 server.to(recipient).into_iter().find(|one| one.text.contains(text))
@@ -686,6 +692,115 @@ on_both! {
         let left = world.count("SELECT count(*) FROM mails WHERE kind = 'account_invitation' AND next_attempt_at IS NOT NULL");
         assert_eq!(left, 0);
         assert_eq!(entries(&world, "account_invitation.create", &one), 2);
+    }
+
+    fn messages_of_one_account_do_not_keep_back_those_of_another(world: World) {
+        let (one, two) = accounts(&world);
+        add(&world, EVE, &one, "developer");
+        world.cli(&["user", "set-role", EVE, "developer", "--account", "Two"]);
+        let server = SmtpServer::start();
+        server.react(Reaction::Refuse(451));
+        let flags = mail_flags(&server);
+        let _node = world.start_with(&flags.each_ref().map(String::as_str));
+        // Notices: as many of One within the hour as a person gets.
+        let create = |account: &str| {
+            let client = world.client_with(&["--account", account]);
+            world.cli(&["secret", "create", &client.id]);
+        };
+        let notices = |account_id: &str| {
+            world.count(&format!(
+                "SELECT count(*) FROM mails WHERE kind = 'notice' AND recipient = '{EVE}' AND account_id = '{account_id}'"
+            ))
+        };
+        create("One");
+        assert_eq!(notices(&one), 1);
+        world.execute(&format!(
+            "INSERT INTO mails (id, kind, recipient, user_id, facts, created_at, expires_at, attempts, account_id) \
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 19) \
+             SELECT id || '-' || CAST(i AS TEXT), kind, recipient, user_id, facts, created_at, expires_at, 1, account_id \
+             FROM mails, n WHERE recipient = '{EVE}' AND kind = 'notice'"
+        ));
+        create("One");
+        create("Two");
+        assert_eq!((notices(&one), notices(&two)), (20, 1));
+        // Invitations: of one account, and of all, to one address.
+        let mailed = |account: &str| invite(&world, BOB, account, "viewer")["mailed"] == true;
+        assert_eq!([(); 4].map(|()| mailed("One")), [true, true, true, false]);
+        let names = ["Three", "Four", "Five"];
+        for name in names {
+            world.cli(&["account", "create", "--name", name]);
+        }
+        assert!(names.iter().all(|name| mailed(name)));
+        world.execute("UPDATE audit SET action = 'account_invitation.create' WHERE id IN \
+                       (SELECT id FROM audit WHERE action = 'account.create' ORDER BY id LIMIT 3)");
+        world.execute(&format!("UPDATE audit SET target = '{BOB}' WHERE action = 'account_invitation.create'"));
+        world.cli(&["account", "create", "--name", "Six"]);
+        assert!(!mailed("Six"), "ten within the hour");
+        // They do not use up the links for a password.
+        let link = || world.cli(&["user", "invite", BOB])["mailed"] == true;
+        assert_eq!([(); 4].map(|()| link()), [true, true, true, false]);
+    }
+
+    fn who_was_removed_gets_no_notices(world: World) {
+        let (one, two) = accounts(&world);
+        add(&world, EVE, &one, "developer");
+        world.cli(&["account", "update", "One", "--language", "fr"]);
+        let server = SmtpServer::start();
+        server.react(Reaction::Refuse(451));
+        let flags = mail_flags(&server);
+        let _node = world.start_with(&flags.each_ref().map(String::as_str));
+        let client = world.client_with(&["--account", "One"]);
+        let notify = || world.cli(&["secret", "create", &client.id]);
+        let pending = || world.count(&format!("SELECT count(*) FROM mails WHERE recipient = '{EVE}' AND next_attempt_at IS NOT NULL"));
+        let send = || {
+            server.react(Reaction::Accept);
+            world.execute("UPDATE mails SET next_attempt_at = 1 WHERE next_attempt_at IS NOT NULL");
+        };
+        notify();
+        assert_eq!(pending(), 1);
+        world.cli(&["user", "delete", EVE, "--account", "One", "--yes"]);
+        assert_eq!(pending(), 0);
+        // The language is that of the account that the message is about.
+        add(&world, EVE, &one, "developer");
+        world.execute(&format!("UPDATE users SET last_account_id = '{two}' WHERE email = '{EVE}'"));
+        send();
+        notify();
+        eventually("a notice in French", || server.to(EVE).into_iter().find(|one| one.text.contains("Secret client créé")));
+        // A node of the previous version, which deletes no messages, has removed the user.
+        server.react(Reaction::Refuse(451));
+        notify();
+        eventually("one that waits", || (pending() == 1).then_some(()));
+        world.execute("DELETE FROM memberships");
+        let before = server.to(EVE).len();
+        send();
+        eventually("no message", || (pending() == 0).then_some(()));
+        assert_eq!(server.to(EVE).len(), before);
+        assert_eq!(world.count(&format!("SELECT count(*) FROM mails WHERE recipient = '{EVE}'")), 1);
+    }
+
+    fn each_account_records_what_an_operator_does_to_the_sign_in(world: World) {
+        let (one, two) = accounts(&world);
+        add(&world, EVE, &one, "viewer");
+        let server = SmtpServer::start();
+        let flags = mail_flags(&server);
+        let _node = world.start_with(&flags.each_ref().map(String::as_str));
+        // The mail with a link is of an account that is open, and each link counts once.
+        world.cli(&["account", "close", "Two"]);
+        let link = || world.cli(&["user", "invite", EVE])["mailed"] == true;
+        assert!(link());
+        let of = "SELECT MAX(account_id) FROM mails WHERE kind = 'invitation'";
+        assert_eq!(world.text(of), one);
+        assert_eq!([(); 3].map(|()| link()), [true, true, false]);
+        let mut command = world.command(&["user", "set-password", EVE]);
+        let mut child = command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), NEW_PASSWORD.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success());
+        world.cli(&["user", "reset-second-factor", EVE, "--yes"]);
+        for (action, count) in [("user.invite", 4), ("user.set_password", 1), ("user.reset_second_factor", 1)] {
+            assert_eq!([&one, &two].map(|id| entries(&world, action, id)), [count; 2], "{action}");
+        }
+        // The user is told once.
+        assert_eq!(world.count("SELECT count(*) FROM mails WHERE kind = 'security'"), 2);
     }
 
     /// What the previous version does to its rows leaves nothing behind.

@@ -28,3 +28,6 @@ CREATE INDEX account_invitations_by_expiry ON account_invitations (expires_at);
 -- The account in which the user's next session begins, and the one that a session uses; null for the first account.
 ALTER TABLE users ADD COLUMN last_account_id TEXT;
 ALTER TABLE sessions ADD COLUMN account_id TEXT;
+
+-- The account that a message concerns; null for one that concerns the recipient alone.
+ALTER TABLE mails ADD COLUMN account_id TEXT;

@@ -21,10 +21,10 @@ use crate::net::http_client::SendError;
 use crate::net::smtp::{MailError, Mailer, OutgoingMail};
 use crate::oauth::AuthorizationServer;
 use crate::secret::SecretString;
-use crate::store::account;
 use crate::store::mail::{self, Mail, MailAttempt};
 use crate::store::user::{self, User};
 use crate::store::webhook_delivery::DeliveryFailure;
+use crate::store::{account, membership};
 
 /// How often due messages are looked for.
 pub(super) const PERIOD: Duration = Duration::from_secs(1);
@@ -239,7 +239,8 @@ impl Sender {
     }
 
     /// What the text of a message is made of. There is none if the message is of no use any more: its user
-    /// was deleted, or has no password to reset, or has set another one meanwhile.
+    /// was deleted, or has no password to reset, or has set another one meanwhile, or left the account that a
+    /// notice is about.
     async fn letter(
         &self,
         mail: &Mail,
@@ -248,7 +249,8 @@ impl Sender {
         let (user, language) = match mail.user_id.clone() {
             None => (None, None),
             Some(id) => {
-                let mail_id = mail.id.clone();
+                let (mail_id, kind) = (mail.id.clone(), mail.kind);
+                let mail_account = mail.account_id.clone();
                 let found = server.store.read(move |database| {
                     // In this order: who sets a password deletes the message with the old one's link, so
                     // the link of a message that still exists is for the password of this user.
@@ -257,7 +259,16 @@ impl Sender {
                     let Some(user) = user.filter(|_| is_wanted) else {
                         return Ok::<_, Error>(None);
                     };
-                    let language = match (user.language, user.last_account()) {
+                    let concerned = mail_account.as_deref();
+                    if let (MailKind::Notice, Some(account)) = (kind, concerned)
+                        && !membership::of_user(database, &user)?
+                            .iter()
+                            .any(|own| own.account_id == account)
+                    {
+                        return Ok(None);
+                    }
+                    let account = concerned.or(user.last_account());
+                    let language = match (user.language, account) {
                         (None, Some(account)) => account::language(database, account)?,
                         (chosen, _) => chosen,
                     };

@@ -1,10 +1,11 @@
 //! Invitations: one-time links with which users set their own passwords.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::actor::{Permit, UsersWrite};
-use super::membership::{Found, has_open_account};
+use super::membership::{Found, MAX_ACCOUNTS, has_open_account};
 use super::session::recorder;
 use super::user::{check_not_self, usable_password};
 use super::{AuthorizationServer, account};
@@ -17,7 +18,7 @@ use crate::error::{Error, refusal};
 use crate::request_context::RequestContext;
 use crate::secret::SecretString;
 use crate::store::account::find_names;
-use crate::store::audit::{self, Action, AuditFilter};
+use crate::store::audit::{self, Action, AuditEntry, AuditFilter};
 use crate::store::invitation::{self, Invitation};
 use crate::store::mail::{self, Facts, Mail, MailKind};
 use crate::store::user::{self, User};
@@ -26,9 +27,12 @@ use crate::store::{Database, Store, Transaction, session};
 /// How long a link is valid.
 pub const INVITATION_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// The most links for one address within an hour, and for the users of an account within a day, that are
-/// sent by e-mail: an account could otherwise send any number of messages to anybody.
+/// The most links that are sent by e-mail: an account could otherwise send any number of messages to anybody.
+/// Within an hour to one address, those with which a password is set, those to join one account, and those to
+/// join any account; and within a day those of an account. No account can use up what is there for others to
+/// set a password.
 const MAX_PER_HOUR: usize = 3;
+const MAX_TO_JOIN_PER_HOUR: usize = 10;
 const MAX_OF_ACCOUNT_PER_DAY: usize = 100;
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -90,10 +94,9 @@ pub async fn create(
     let mailed = store
         .write(now, move |transaction| {
             let found = Found::manageable(transaction.database(), &permit, &email)?;
-            let account_id = found.account_id(&permit);
-            let (user, account_id) = (found.user, account_id.as_deref());
+            let user = &found.user;
             // A link would let users change their password without knowing it.
-            check_not_self(permit.actor(), &user)?;
+            check_not_self(permit.actor(), user)?;
             let row = Invitation {
                 user_id: user.id.clone(),
                 id: id.clone(),
@@ -103,16 +106,17 @@ pub async fn create(
                 rights: permit.rights().to_scope()?,
             };
             invitation::replace(transaction, &row)?;
+            let account_id = found.open_account_id(transaction.database())?;
             let kind = MailKind::Invitation;
             let sent = send(
                 transaction,
                 &permit,
                 &sealing_keys,
                 kind,
-                (&user, account_id),
+                (user, account_id),
                 &link,
             )?;
-            permit.audit(transaction, Action::UserInvite, account_id, &user.email)?;
+            found.audit(transaction, &permit, Action::UserInvite)?;
             Ok::<_, Error>(sent.is_some())
         })
         .await?;
@@ -136,7 +140,7 @@ pub(super) fn send(
     let database = transaction.database();
     if !mail::is_on(database)?
         || account::is_closed(database, account_id)?
-        || is_over_limit(database, &user.email, account_id, permit.now())?
+        || is_over_limit(database, kind, &user.email, account_id, permit.now())?
     {
         return Ok(None);
     }
@@ -151,6 +155,7 @@ pub(super) fn send(
     let mut message = Mail::to_user(kind, user, &facts, permit.now());
     let sealed = sealing_keys.seal(&message.seal_context(), link.expose().as_bytes())?;
     message.link_sealed = Some(sealed);
+    message.account_id = account_id.map(str::to_owned);
     let id = message.id.clone();
     let is_queued = mail::queue(transaction, message, account_id)?;
     Ok(is_queued.then_some(id))
@@ -160,38 +165,63 @@ pub(super) fn send(
 /// users who were deleted.
 fn is_over_limit(
     database: &mut Database,
+    kind: MailKind,
     email: &str,
     account_id: Option<&str>,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    let mut count = |filter: AuditFilter, limit: usize| -> Result<usize, Error> {
-        let mut count = 0;
-        for action in [Action::UserInvite, Action::AccountInvitationCreate] {
-            let filter = AuditFilter {
-                action: Some(action.as_str().to_owned()),
-                ..filter.clone()
-            };
-            count += audit::list(database, &filter, limit)?.entries.len();
-        }
-        Ok(count)
+    let lately = |action: Action, since: Duration| AuditFilter {
+        action: Some(action.as_str().to_owned()),
+        since: Some(now.saturating_sub(since)),
+        ..AuditFilter::default()
     };
-    let to_address = AuditFilter {
+    let to_address = |action| AuditFilter {
         target: Some(email.to_owned()),
-        since: Some(now.saturating_sub(HOUR)),
-        ..AuditFilter::default()
+        ..lately(action, HOUR)
     };
-    if count(to_address, MAX_PER_HOUR)? >= MAX_PER_HOUR {
-        return Ok(true);
+    let mut list = |filter: &AuditFilter, limit: usize| -> Result<Vec<AuditEntry>, Error> {
+        Ok(audit::list(database, filter, limit)?.entries)
+    };
+    let is_over = if kind == MailKind::AccountInvitation {
+        let all = list(
+            &to_address(Action::AccountInvitationCreate),
+            MAX_TO_JOIN_PER_HOUR,
+        )?;
+        let own = all
+            .iter()
+            .filter(|entry| entry.account_id.as_deref() == account_id);
+        own.count() >= MAX_PER_HOUR || all.len() >= MAX_TO_JOIN_PER_HOUR
+    } else {
+        let limit = MAX_PER_HOUR * MAX_ACCOUNTS;
+        let entries = list(&to_address(Action::UserInvite), limit)?;
+        count_links(&entries) >= MAX_PER_HOUR
+    };
+    let (false, Some(account_id)) = (is_over, account_id) else {
+        return Ok(is_over);
+    };
+    let mut of_account = 0;
+    for action in [Action::UserInvite, Action::AccountInvitationCreate] {
+        let filter = AuditFilter {
+            account_id: Some(account_id.to_owned()),
+            ..lately(action, DAY)
+        };
+        of_account += list(&filter, MAX_OF_ACCOUNT_PER_DAY)?.len();
     }
-    let Some(account_id) = account_id else {
-        return Ok(false);
-    };
-    let of_account = AuditFilter {
-        account_id: Some(account_id.to_owned()),
-        since: Some(now.saturating_sub(DAY)),
-        ..AuditFilter::default()
-    };
-    Ok(count(of_account, MAX_OF_ACCOUNT_PER_DAY)? >= MAX_OF_ACCOUNT_PER_DAY)
+    Ok(of_account >= MAX_OF_ACCOUNT_PER_DAY)
+}
+
+/// How many links were created for a user, of whom each account has an entry for each link.
+fn count_links(entries: &[AuditEntry]) -> usize {
+    let mut in_account: BTreeMap<(Timestamp, Option<&str>), usize> = BTreeMap::new();
+    let mut links: BTreeMap<Timestamp, usize> = BTreeMap::new();
+    for entry in entries {
+        let key = (entry.happened_at, entry.account_id.as_deref());
+        let count = in_account.entry(key).or_default();
+        *count += 1;
+        let most = links.entry(entry.happened_at).or_default();
+        *most = (*most).max(*count);
+    }
+    links.values().sum()
 }
 
 /// The email address of the user whose link this is; `None` if it was used or replaced, or has

@@ -12,7 +12,7 @@ use crate::store::audit::Action;
 use crate::store::membership;
 pub use crate::store::membership::Membership;
 use crate::store::user::{self, Role, User};
-use crate::store::{Database, StoreError, session};
+use crate::store::{Database, StoreError, Transaction, session};
 
 /// The most accounts that a user can join.
 pub(super) const MAX_ACCOUNTS: usize = 50;
@@ -295,13 +295,34 @@ impl Found {
         Ok((found, membership))
     }
 
-    /// The account for what concerns the user and no account in particular, as the actor sees it.
-    pub(super) fn account_id(&self, permit: &Permit<UsersWrite>) -> Option<String> {
-        let seen = self
-            .memberships
-            .iter()
-            .find(|membership| permit.can_access(&membership.account_id));
-        seen.map(|membership| membership.account_id.clone())
+    /// The account for a message that concerns the user and no account in particular: one that is open, if
+    /// there is any.
+    pub(super) fn open_account_id(
+        &self,
+        database: &mut Database,
+    ) -> Result<Option<&str>, StoreError> {
+        let place = Place::find(database, &self.user, None)?;
+        let chosen = place.as_ref().and_then(Place::account_id);
+        let mut ids = self.memberships.iter().map(|own| own.account_id.as_str());
+        let first = ids.clone().next();
+        Ok(ids.find(|id| Some(*id) == chosen).or(first))
+    }
+
+    /// Records what was done to the user in the audit of each account of the user.
+    pub(super) fn audit(
+        &self,
+        transaction: &mut Transaction<'_>,
+        permit: &Permit<UsersWrite>,
+        action: Action,
+    ) -> Result<(), Error> {
+        let email = &self.user.email;
+        if self.memberships.is_empty() {
+            return permit.audit(transaction, action, None, email);
+        }
+        for Membership { account_id, .. } in &self.memberships {
+            permit.audit(transaction, action, Some(account_id), email)?;
+        }
+        Ok(())
     }
 }
 

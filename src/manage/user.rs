@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::actor::{Permit, UsersRead, UsersWrite};
-use super::membership::{Found, Membership};
+use super::membership::Found;
 use super::rights::Rights;
 use super::{account, has_nul, invalid, mail, second_factor};
 use crate::clock::TimeZone;
@@ -389,13 +389,7 @@ async fn update(
             let mut found = Found::manageable(transaction.database(), &permit, &email)?;
             change(transaction, &mut found.user)?;
             user::update(transaction, &found.user)?;
-            let account_id = found.account_id(&permit);
-            permit.audit(
-                transaction,
-                action,
-                account_id.as_deref(),
-                &found.user.email,
-            )?;
+            found.audit(transaction, &permit, action)?;
             view(transaction.database(), &permit, found.user)
         })
         .await
@@ -454,15 +448,8 @@ fn delete_entirely(
     permit: &Permit<UsersWrite>,
     found: &Found,
 ) -> Result<(), Error> {
-    let email = &found.user.email;
     user::delete(transaction, &found.user.id)?;
-    if found.memberships.is_empty() {
-        return permit.audit(transaction, Action::UserDelete, None, email);
-    }
-    for Membership { account_id, .. } in &found.memberships {
-        permit.audit(transaction, Action::UserDelete, Some(account_id), email)?;
-    }
-    Ok(())
+    found.audit(transaction, permit, Action::UserDelete)
 }
 
 /// Removes a user's second factor and ends the user's sessions, for somebody who lost both the
@@ -485,13 +472,7 @@ pub async fn reset_second_factor(
             second_factor::clear(&mut found.user);
             user::update(transaction, &found.user)?;
             session::delete_all(transaction, &found.user.id, None)?;
-            let account_id = found.account_id(&permit);
-            permit.audit(
-                transaction,
-                Action::UserResetSecondFactor,
-                account_id.as_deref(),
-                &found.user.email,
-            )
+            found.audit(transaction, &permit, Action::UserResetSecondFactor)
         })
         .await
 }

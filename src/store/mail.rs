@@ -173,6 +173,8 @@ pub struct Mail {
     /// Why the last attempt failed, the name of a [`DeliveryFailure`]; none if it succeeded. A later
     /// version may know more of them.
     pub failure: Option<String>,
+    /// The account that it concerns; none for one that concerns the recipient alone.
+    pub account_id: Option<String>,
 }
 
 impl Mail {
@@ -193,6 +195,7 @@ impl Mail {
             delivered_at: None,
             response_status: None,
             failure: None,
+            account_id: None,
         }
     }
 
@@ -403,6 +406,25 @@ pub(super) fn delete_pending(
     let pending = mails::table
         .filter(mails::user_id.eq(user_id))
         .filter(mails::kind.eq(kind))
+        .filter(mails::next_attempt_at.is_not_null());
+    diesel::delete(pending).execute(transaction.modify())?;
+    Ok(())
+}
+
+/// Deletes the pending notices of an account to a user who does not belong to it any more. A link with which
+/// the user sets a password is not one of them: it is for all accounts.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub(super) fn delete_notices(
+    transaction: &mut Transaction<'_>,
+    user_id: &str,
+    account_id: &str,
+) -> Result<(), StoreError> {
+    let pending = mails::table
+        .filter(mails::user_id.eq(user_id))
+        .filter(mails::account_id.eq(account_id))
+        .filter(mails::kind.eq(MailKind::Notice))
         .filter(mails::next_attempt_at.is_not_null());
     diesel::delete(pending).execute(transaction.modify())?;
     Ok(())

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 
 use super::schema::{memberships, users};
 use super::user::{Role, User};
-use super::{Database, StoreError, Transaction};
+use super::{Database, StoreError, Transaction, mail};
 use crate::clock::Timestamp;
 
 /// A user in an account.
@@ -186,7 +186,7 @@ pub fn set_last(
 }
 
 /// Removes a user from an account. The user must belong to another one, which becomes the first if this
-/// one was. Sessions that use the account use another one from now on.
+/// one was. Sessions that use the account use another one from now on, and its pending notices are not sent.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
@@ -217,5 +217,5 @@ pub fn delete(
     diesel::update(last)
         .set(users::last_account_id.eq(None::<String>))
         .execute(transaction.modify())?;
-    Ok(())
+    mail::delete_notices(transaction, &user.id, account_id)
 }

@@ -433,6 +433,7 @@ diesel::table! {
         delivered_at -> Nullable<BigInt>,
         response_status -> Nullable<BigInt>,
         failure -> Nullable<Text>,
+        account_id -> Nullable<Text>,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which messages are queued: there are limits, so that nobody is flooded, and a backlog of notices does
 //! not keep back what somebody waits for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use diesel::dsl::count_star;
@@ -45,6 +45,9 @@ pub struct MailCounts {
     pending: Option<i64>,
     /// The pending messages that count, by account and by whether they are urgent.
     of_account: BTreeMap<(String, bool), i64>,
+    /// The actions that users were told of. What is done to the sign-in of a user of several accounts is in
+    /// the audit of each.
+    told: BTreeSet<(String, String)>,
     dropped: u64,
 }
 
@@ -194,9 +197,13 @@ fn pending_of_account(
         .filter(mails::next_attempt_at.is_not_null())
         .filter(mails::kind.eq_any(counted))
         .filter(
-            mails::user_id
-                .eq_any(own)
-                .or(mails::user_id.eq_any(further)),
+            mails::account_id
+                .eq(account_id)
+                .or(mails::account_id.is_null().and(
+                    mails::user_id
+                        .eq_any(own)
+                        .or(mails::user_id.eq_any(further)),
+                )),
         )
         .count()
         .get_result(transaction.database)?;
@@ -204,7 +211,8 @@ fn pending_of_account(
     Ok(found)
 }
 
-/// Those of the messages whose recipients did not get too many lately.
+/// Those of the messages, which concern the same account, whose recipients did not get too many lately. Those
+/// of each account count on their own: one could otherwise keep back what another one tells a person.
 fn within_limit(
     database: &mut Database,
     kind: MailKind,
@@ -215,14 +223,18 @@ fn within_limit(
     };
     let lately = first.created_at.saturating_sub(COUNTED);
     let recipients: Vec<&str> = wanted.iter().map(|mail| mail.recipient.as_str()).collect();
-    let counts: Vec<(String, i64)> = mails::table
+    let counts: Vec<(String, Option<String>, i64)> = mails::table
         .filter(mails::recipient.eq_any(recipients))
         .filter(mails::created_at.gt(lately))
         .filter(mails::kind.eq(kind))
-        .group_by(mails::recipient)
-        .select((mails::recipient, count_star()))
+        .group_by((mails::recipient, mails::account_id))
+        .select((mails::recipient, mails::account_id, count_star()))
         .load(database)?;
-    let counts: BTreeMap<String, i64> = counts.into_iter().collect();
+    let counts: BTreeMap<String, i64> = counts
+        .into_iter()
+        .filter(|(_, account_id, _)| *account_id == first.account_id)
+        .map(|(recipient, _, count)| (recipient, count))
+        .collect();
     wanted.retain(|mail| {
         counts
             .get(&mail.recipient)
@@ -254,6 +266,10 @@ pub(in super::super) fn enqueue(
         (Audience::Account, None) => (MailKind::Notice, Vec::new()),
         (Audience::Operators, _) => (MailKind::Notice, user::notified(database, None)?),
         (Audience::User, _) => {
+            let told = (entry.action.clone(), entry.target.clone());
+            if !transaction.mails.told.insert(told) {
+                return Ok(());
+            }
             let own = user::find_by_email(database, &entry.target)?;
             (MailKind::Security, Vec::from_iter(own))
         }
@@ -261,6 +277,8 @@ pub(in super::super) fn enqueue(
     if recipients.is_empty() {
         return Ok(());
     }
+    let is_of_account = audience == Audience::Account;
+    let concerned = entry.account_id.as_ref().filter(|_| is_of_account);
     // The look-ups for the text are in vain if nothing can be queued.
     let account_id = entry.account_id.as_deref();
     let wanted = as_count(recipients.len());
@@ -271,7 +289,10 @@ pub(in super::super) fn enqueue(
     let facts = facts_of(transaction.database, action, entry)?;
     let wanted = recipients
         .iter()
-        .map(|recipient| Mail::to_user(kind, recipient, &facts, entry.happened_at))
+        .map(|recipient| Mail {
+            account_id: concerned.cloned(),
+            ..Mail::to_user(kind, recipient, &facts, entry.happened_at)
+        })
         .collect();
     add(transaction, kind, wanted, account_id)?;
     Ok(())
