@@ -101,6 +101,7 @@ refusals! {
     account_not_own() = NotFound, "You do not belong to this account";
     last_account() = Conflict, "This is your only account; an administrator or an operator can delete your user";
     last_administrator() = Conflict, "You are the only administrator of this account; give somebody else this role first";
+    last_open_account() = Conflict, "Your other accounts are closed, so you could no longer sign in; you can leave this account when another one is open";
     invitation_invalid() = NotFound, "The link was used or replaced, or has expired";
 
     language_unknown() = InvalidRequest, "The portal does not have this language";

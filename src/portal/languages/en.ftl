@@ -1023,6 +1023,7 @@ refusal-last-administrator = You’re the only administrator of this account. Gi
 refusal-role-right-not-held = This role has the permission { $right }, which you don’t have.
 refusal-operators-manage-operators = Only an operator can manage operators.
 refusal-operator-has-no-account = An operator doesn’t belong to an account. Remove this person and create them again.
+refusal-last-open-account = Your other accounts are closed, so you could no longer sign in. You can leave this account once another one is open.
 refusal-own-user = You can’t do this to yourself. Ask another administrator.
 refusal-invitation-invalid = The link was used or replaced, or has expired.
 refusal-too-many-failures = { $seconds ->

@@ -1026,6 +1026,7 @@ refusal-last-administrator = Vous êtes le seul administrateur de ce compte. Don
 refusal-role-right-not-held = Ce rôle comporte l’autorisation { $right }, dont vous ne disposez pas.
 refusal-operators-manage-operators = Seul un opérateur peut gérer les opérateurs.
 refusal-operator-has-no-account = Un opérateur n’appartient à aucun compte. Retirez cette personne et créez-la à nouveau.
+refusal-last-open-account = Vos autres comptes sont fermés : vous ne pourriez plus vous connecter. Vous pourrez quitter ce compte lorsqu’un autre sera ouvert.
 refusal-own-user = Vous ne pouvez pas effectuer cette action sur vous-même. Demandez à un autre administrateur.
 refusal-invitation-invalid = Le lien a été utilisé ou remplacé, ou il a expiré.
 refusal-too-many-failures = { $seconds ->
