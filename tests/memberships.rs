@@ -113,6 +113,14 @@ fn user<'a>(users: &'a Value, email: &str) -> Option<&'a Value> {
     users.iter().find(|user| user["email"] == email)
 }
 
+/// The id of the only account of a user.
+fn in_one_account(world: &World, email: &str) -> String {
+    let users = world.cli(&["user", "list"]);
+    let accounts = &user(&users, email).unwrap()["accounts"];
+    assert_eq!(accounts.as_array().unwrap().len(), 1);
+    accounts[0]["account"].as_str().unwrap().to_owned()
+}
+
 on_both! {
     fn a_user_of_another_account_joins_by_a_link(world: World) {
         let (one, two) = accounts(&world);
@@ -178,7 +186,7 @@ on_both! {
         assert_eq!(eve.act(DECLINE, &[("link", &link)]).status, 403);
         let stranger = Browser::new(&node);
         let sign_in = open(&stranger, &link);
-        assert!(sign_in.body.contains("to see the invitation"), "{}", sign_in.body);
+        assert!(sign_in.body.contains("To see this invitation"), "{}", sign_in.body);
         let on = stranger.submit(&sign_in, "/portal/sign-in", &[("email", BOB), ("password", PASSWORD)]);
         let offer = stranger.submit(&on, JOIN, &[]);
         assert!(offer.body.contains("One") && offer.body.contains("Developer"), "{}", offer.body);
@@ -194,6 +202,7 @@ on_both! {
         let joined = accept(&bob, &link, PASSWORD, NEW_PASSWORD);
         assert_eq!(joined.leads_to(), "/portal/profile?done=joined", "{}", joined.body);
         assert_ne!(bob.cookie("keyward"), before);
+        assert!(bob.get("/portal/profile?done=joined").body.contains("You joined One."));
         assert_eq!(in_use(&bob), "One");
         assert!(!is_signed_in(&phone) && !is_signed_in(&stranger), "other sessions end");
         assert_eq!(phone.sign_in(BOB, PASSWORD).status, 403);
@@ -413,7 +422,7 @@ on_both! {
         let before = world.count("SELECT count(*) FROM audit");
         let late = bob.submit(&people, "/portal/people", &[("email", "new@two.example"), ("role", "viewer")]);
         assert_eq!(late.status, 403);
-        assert!(late.body.contains("You now use another account") && late.body.contains("Two"), "{}", late.body);
+        assert!(late.body.contains("You switched accounts") && late.body.contains("Two"), "{}", late.body);
         assert!(!late.body.contains("new@two.example") && !late.body.contains("Submit again"), "{}", late.body);
         let late_too = bob.submit(&profile, "/portal/profile/preferences", &[("time_zone", "Europe/Paris")]);
         assert_eq!((late_too.status, world.count("SELECT count(*) FROM audit")), (403, before));
@@ -448,7 +457,7 @@ on_both! {
         bob.fill("/portal/profile", "/portal/sign-out", &[]);
         let late = bob.submit(&form, "/portal/people", &[("email", "new@two.example"), ("role", "viewer")]);
         let signed_in = bob.submit(&late, "/portal/sign-in", &[("email", BOB), ("password", PASSWORD)]);
-        assert!(signed_in.body.contains("You now use another account"), "{}", signed_in.body);
+        assert!(signed_in.body.contains("You switched accounts"), "{}", signed_in.body);
         assert_eq!(world.count("SELECT count(*) FROM users WHERE email = 'new@two.example'"), 0);
         // A creation in each account with one key.
         let fields = |browser: &Browser<'_>, name: &str| {
@@ -821,6 +830,142 @@ on_both! {
         ));
         assert_eq!(world.count("SELECT count(*) FROM memberships"), 0);
         assert_eq!(world.count("SELECT count(*) FROM account_invitations"), 0);
+    }
+
+    fn lists_of_invitations_have_pages(world: World) {
+        let (one, _) = accounts(&world);
+        person(&world, OPERATOR, "operator", None);
+        let rows = |row: fn(u32) -> String| (0..60).map(row).collect::<Vec<_>>().join(", ");
+        let accounts = rows(|number| format!("('many {number}', 'many {number}', 1)"));
+        world.execute(&format!("INSERT INTO accounts (id, name, created_at) VALUES {accounts}"));
+        // Some are of the same time.
+        let bob = world.text(&format!("SELECT id FROM users WHERE email = '{BOB}'"));
+        let open_ones = rows(|number| format!("('open{number:02}', 'BOB', 'many {number}', 'viewer', 'none', {}, 4102444800000, 'cli')", 1 + number / 7));
+        world.execute(&format!(
+            "INSERT INTO account_invitations (id, user_id, account_id, role, hash, created_at, expires_at, created_by) VALUES {}",
+            open_ones.replace("'BOB'", &format!("'{bob}'"))
+        ));
+        world.execute("UPDATE account_invitations SET expires_at = 2 WHERE id = 'open59'");
+        let node = world.start();
+        let token = node.token(&world.manager(&node, &[], &format!("{USERS} keyward:operator")));
+        let get = |query: &str| management(&node, &token, "GET", &format!("/account-invitations{query}"), &Value::Null);
+        let mut seen: Vec<(String, String)> = Vec::new();
+        let mut query = "?limit=25".to_owned();
+        let mut sizes = Vec::new();
+        loop {
+            let page = get(&query).json();
+            let items = page["items"].as_array().unwrap();
+            sizes.push(items.len());
+            seen.extend(items.iter().map(|one| (one["created_at"].as_str().unwrap().to_owned(), id_of(one).to_owned())));
+            match page["next_cursor"].as_str() {
+                Some(cursor) => query = format!("?limit=25&cursor={cursor}"),
+                None => break,
+            }
+        }
+        assert_eq!(sizes, [25, 25, 9]);
+        let mut sorted = seen.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        sorted.reverse();
+        assert_eq!(seen, sorted);
+        each_case(["open1", "1", "-", "x-open1", "1-%00", "1-%27"], |cursor| {
+            assert_eq!(get(&format!("?cursor={cursor}")).status, 400, "{cursor}");
+        });
+        assert_eq!(get("?limit=201").status, 400);
+        assert_eq!(world.cli(&["account-invitation", "list"]).as_array().unwrap().len(), 59);
+        // The page has the newest, and those that it does not list are found too.
+        let op = Browser::of(&node, OPERATOR);
+        let people = op.get("/portal/people");
+        assert_eq!(people.body.matches("/withdraw\"").count(), 50);
+        assert!(people.body.contains("Only the newest 50") && people.body.contains("account-invitation list"), "{}", people.body);
+        let renew = |id: &str| op.act(&format!("/portal/account-invitations/{id}/renew"), &[]).status;
+        assert_eq!(["open00", "open59", "unknown"].map(renew), [200, 404, 404]);
+        let ada = Browser::of(&node, ADA);
+        let renewed = ada.act("/portal/account-invitations/open01/renew", &[]);
+        assert_eq!((renewed.status, entries(&world, "account_invitation.create", &one)), (404, 0), "of another account");
+    }
+
+    /// An account cannot find out who has a sign-in.
+    fn look_ups_of_addresses_are_recorded_and_limited(world: World) {
+        let (one, two) = accounts(&world);
+        let node = world.start();
+        let tokens = ["One", "Two"].map(|account| administrator(&world, &node, account));
+        let try_address = |token: &str, email: &str| {
+            management(&node, token, "POST", "/account-invitations", &json!({"email": email, "role": "viewer"}))
+        };
+        for number in 0..30 {
+            assert_eq!(try_address(&tokens[0], &format!("n{number}@two.example")).status, 404);
+        }
+        assert_eq!(entries(&world, "account_invitation.refused", &one), 30);
+        each_case([BOB, "nobody@two.example"], |email| {
+            let reply = try_address(&tokens[0], email);
+            assert_eq!(reply.status, 429, "{email}: {}", reply.body);
+            assert!(reply.header("retry-after").is_some());
+        });
+        assert_eq!(entries(&world, "account_invitation.refused", &one), 30);
+        invite(&world, BOB, "One", "viewer");
+        world.execute("DELETE FROM audit WHERE action = 'account_invitation.refused'");
+        assert_eq!(try_address(&tokens[0], BOB).status, 201);
+        // With as many open invitations as an account can have, none is looked up; one is replaced.
+        let rows = |row: fn(u32) -> String| (0..100).map(row).collect::<Vec<_>>().join(", ").replace("ONE", &one).replace("TWO", &two);
+        let users = rows(|number| format!("('many{number}', 'ONE', 'many{number}@one.example', 'many{number}@one.example', 'viewer', 1)"));
+        world.execute(&format!("INSERT INTO users (id, account_id, email, search_key, role, created_at) VALUES {users}"));
+        let full = rows(|number| format!("('open{number}', 'many{number}', 'TWO', 'viewer', 'none', 1, 4102444800000, 'cli')"));
+        world.execute(&format!(
+            "INSERT INTO account_invitations (id, user_id, account_id, role, hash, created_at, expires_at, created_by) VALUES {full}"
+        ));
+        let replies = [ADA, "nobody@two.example", "many7@one.example"].map(|email| try_address(&tokens[1], email).status);
+        assert_eq!(replies, [409, 409, 201]);
+        assert_eq!(entries(&world, "account_invitation.refused", &two), 0);
+        assert_eq!(world.count(&format!("SELECT count(*) FROM account_invitations WHERE account_id = '{two}'")), 100);
+    }
+
+    fn the_only_open_account_is_not_left(world: World) {
+        let (one, two) = accounts(&world);
+        add(&world, EVE, &one, "viewer");
+        world.cli(&["account", "close", "One"]);
+        let node = world.start();
+        let eve = Browser::of(&node, EVE);
+        let leave = |account: &str| {
+            let path = format!("/portal/profile/accounts/{account}/leave");
+            eve.fill(&path, &path, &[])
+        };
+        let refused = leave(&two);
+        assert!(refused.status == 409 && refused.body.contains("Your other accounts are closed"), "{}", refused.body);
+        world.cli(&["account", "reopen", "One"]);
+        assert_eq!(leave(&two).leads_to(), "/portal/profile?done=account-left");
+        assert_eq!(in_one_account(&world, EVE), one);
+        add(&world, EVE, &two, "viewer");
+        world.cli(&["account", "close", "One"]);
+        assert_eq!(leave(&one).leads_to(), "/portal/profile?done=account-left", "the closed one");
+        assert_eq!(in_one_account(&world, EVE), two);
+        assert!(is_signed_in(&eve));
+    }
+
+    fn an_account_sees_of_a_user_of_several_accounts_what_concerns_it(world: World) {
+        let (one, _) = accounts(&world);
+        let node = world.start();
+        let of_one = administrator(&world, &node, "One");
+        let of_two = administrator(&world, &node, "Two");
+        let operator = node.token(&world.manager(&node, &[], &format!("{USERS} keyward:operator")));
+        let seen = |token: &str| {
+            let users = management(&node, token, "GET", "/users", &Value::Null).json();
+            user(&users, EVE).unwrap().clone()
+        };
+        world.cli(&["user", "invite", EVE]);
+        let created = seen(&of_two);
+        assert!(created["time_zone"] == "UTC" && created["invited_until"].is_string(), "{created}");
+        add(&world, EVE, &one, "viewer");
+        each_case([(&of_one, false), (&of_two, false), (&operator, true)], |(token, sees_all)| {
+            let seen = seen(token);
+            for member in ["language", "time_zone", "email_notices"] {
+                assert_eq!(seen.get(member).is_some(), sees_all, "{member}: {seen}");
+            }
+            assert_eq!(seen["invited_until"].is_string(), sees_all, "{seen}");
+            let at = &seen["created_at"];
+            assert_eq!(*at == created["created_at"], token != &of_one, "{seen}");
+        });
+        assert!(seen(&of_one)["created_at"].as_str().unwrap().starts_with("1970-01-01"));
     }
 }
 

@@ -22,7 +22,8 @@ CREATE TABLE account_invitations (
     mail_id TEXT,
     UNIQUE (user_id, account_id)
 );
-CREATE INDEX account_invitations_by_account ON account_invitations (account_id, id);
+CREATE INDEX account_invitations_by_account ON account_invitations (account_id, created_at, id);
+CREATE INDEX account_invitations_by_creation ON account_invitations (created_at, id);
 CREATE INDEX account_invitations_by_expiry ON account_invitations (expires_at);
 
 -- The account in which the user's next session begins, and the one that a session uses; null for the first account.

@@ -5,10 +5,10 @@ use serde_json::json;
 
 use super::Context;
 use super::confirmation::Confirmation;
-use super::output::Output;
+use super::output::{ListWriter, Output};
 use crate::crypto::sealing_key::SealingKeyFile;
 use crate::error::Error;
-use crate::manage::account_invitation;
+use crate::manage::account_invitation::{self, AccountInvitationView};
 use crate::manage::actor::{UsersRead, UsersWrite};
 use crate::store::user::Role;
 
@@ -78,18 +78,17 @@ impl AccountInvitation {
                 ))
             }
             AccountInvitation::List => {
-                let open = account_invitation::list(&store, operator.may(UsersRead)?).await?;
-                let rows = open.iter().map(|one| {
-                    [
-                        one.id.clone(),
-                        one.email.clone(),
-                        one.role.to_string(),
-                        one.account_name.clone().unwrap_or(one.account.clone()),
-                        one.expires_at.to_string(),
-                    ]
-                });
                 let head = ["ID", "EMAIL", "ROLE", "ACCOUNT", "EXPIRES"];
-                Ok(Output::table(&open, head, rows))
+                let mut list = ListWriter::new(context.json, head);
+                let mut after = None;
+                loop {
+                    let permit = operator.may(UsersRead)?;
+                    let page = account_invitation::list(&store, permit, after, PAGE).await?;
+                    after = page.last().map(AccountInvitationView::position);
+                    if after.is_none() || list.write(&page, cells)?.is_break() {
+                        return list.finish();
+                    }
+                }
             }
             AccountInvitation::Delete { id, confirmation } => {
                 confirmation.ask(&format!("This withdraws the invitation {id}."))?;
@@ -98,4 +97,17 @@ impl AccountInvitation {
             }
         }
     }
+}
+
+/// How many invitations are read at a time.
+const PAGE: i64 = 500;
+
+fn cells(one: &AccountInvitationView) -> [String; 5] {
+    [
+        one.id.clone(),
+        one.email.clone(),
+        one.role.to_string(),
+        one.account_name.clone().unwrap_or(one.account.clone()),
+        one.expires_at.to_string(),
+    ]
 }

@@ -224,15 +224,17 @@ impl User {
                 };
                 let permit = operator.may(UsersWrite)?;
                 let user = user::set_preferences(&store, permit, &email, change).await?;
-                let language = user.preferences.language.map(Language::as_str);
+                let preferences = user.preferences.as_ref();
+                let language = preferences.and_then(|preferences| preferences.language);
+                let zone = preferences.map(|preferences| preferences.time_zone.name());
                 Ok(Output::new(
                     &user,
                     format!(
                         "The portal is shown to {} in {}, with times in {}; notices by e-mail are {}",
                         user.email,
-                        language.unwrap_or("the language of the browser"),
-                        user.preferences.time_zone.name(),
-                        if user.preferences.email_notices {
+                        language.map_or("the language of the browser", Language::as_str),
+                        zone.unwrap_or("UTC"),
+                        if preferences.is_some_and(|preferences| preferences.email_notices) {
                             "on"
                         } else {
                             "off"

@@ -85,7 +85,7 @@ refusals! {
     account_exists(name: &str) = Conflict, "The account {name} already exists";
     user_exists(email: &str) = Conflict, "The user {email} already exists";
     user_elsewhere() = Conflict, "A user of another account has this email address; invite them to the account";
-    user_of_several_accounts() = AccessDenied, "The user also belongs to another account. They can reset their password themselves; for everything else, ask an operator";
+    user_of_several_accounts() = AccessDenied, "The user also belongs to another account. They can reset their password by email, if email is set up; for everything else, ask an operator";
     user_account_required() = InvalidRequest, "The user belongs to several accounts; name one";
     user_unknown() = NotFound, "The user does not exist";
     user_has_more_rights() = AccessDenied, "The user has rights that you do not have";
@@ -97,9 +97,11 @@ refusals! {
     own_user() = Conflict, "You cannot do this to your own user; ask another administrator";
     account_invitation_of_other() = AccessDenied, "The invitation is for another user; sign in as the user who was invited";
     account_invitations_full(limit: usize) = Conflict, "There can be at most {limit} open invitations; withdraw one first";
+    account_invitations_refused(limit: usize) = TooManyRequests, "More than {limit} addresses within an hour belong to no user; try again later";
     account_limit(limit: usize) = Conflict, "A user can belong to at most {limit} accounts";
     account_not_own() = NotFound, "You do not belong to this account";
     last_account() = Conflict, "This is your only account; an administrator or an operator can delete your user";
+    last_open_account() = Conflict, "Your other accounts are closed, so you could no longer sign in; you can leave this account when another one is open";
     last_administrator() = Conflict, "You are the only administrator of this account; give somebody else this role first";
     invitation_invalid() = NotFound, "The link was used or replaced, or has expired";
 

@@ -150,7 +150,7 @@ fn delete_objects(
         domain::client::delete(transaction, recorder, &client)?;
         deleted += 1;
     }
-    for invitation in account_invitation::list(transaction.database(), own)? {
+    for invitation in account_invitation::of_account(transaction.database(), account_id, BATCH)? {
         account_invitation::delete(transaction, &invitation)?;
         let invited = user::find(transaction.database(), &invitation.user_id)?;
         let email = invited.map(|user| user.email).unwrap_or_default();

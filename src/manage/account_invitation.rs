@@ -6,8 +6,9 @@
 //!
 //! [`Found::manageable`]: super::membership
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -23,10 +24,11 @@ use crate::crypto::secret_hash;
 use crate::error::{Error, refusal};
 use crate::secret::SecretString;
 use crate::store::account::{Account, find_names};
+pub use crate::store::account_invitation::InvitationPosition;
 use crate::store::account_invitation::{self, AccountInvitation};
-use crate::store::audit::Action;
+use crate::store::audit::{self, Action, AuditFilter};
 use crate::store::mail::MailKind;
-use crate::store::user::{self, Role, User};
+use crate::store::user::{self, Role};
 use crate::store::{Database, Store, membership};
 
 mod acceptance;
@@ -38,6 +40,10 @@ const PATH: &str = "/portal/join";
 
 /// The most open invitations of an account.
 const MAX_OPEN: usize = 100;
+
+/// The most addresses without a user for which an account can try to create an invitation within an hour.
+const MAX_REFUSED_PER_HOUR: usize = 30;
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// An invitation as management shows it, never with its link.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
@@ -58,6 +64,16 @@ pub struct AccountInvitationView {
     pub created_by: String,
     /// When the link expires.
     pub expires_at: Timestamp,
+}
+
+impl AccountInvitationView {
+    /// The place in the list.
+    pub fn position(&self) -> InvitationPosition {
+        InvitationPosition {
+            created_at: self.created_at,
+            id: self.id.clone(),
+        }
+    }
 }
 
 /// An invitation that was created.
@@ -111,7 +127,7 @@ pub async fn is_needed(
 /// # Errors
 /// `invalid_request` for an invalid address; `not_found` if no user has it; `conflict` for a member of the
 /// account, an operator, and beyond [`MAX_OPEN`]; `access_denied` for a role with rights that the actor does
-/// not have, and for a closed account.
+/// not have, and for a closed account; `temporarily_unavailable` beyond [`MAX_REFUSED_PER_HOUR`].
 pub async fn create(
     store: &Arc<Store>,
     permit: Permit<UsersWrite>,
@@ -135,17 +151,26 @@ pub async fn create(
             permit.ensure_first_use(transaction)?;
             let account = account::resolve(transaction, &permit, account.as_deref())?;
             let database = transaction.database();
-            let found = user::find_by_email(database, &email)?;
-            let user = found.ok_or_else(|| not_found("user", &email).field("email"))?;
+            let id = Some(account.id.as_str());
+            ensure_capacity(database, &account, &email, now)?;
+            ensure_few_refused(database, &permit, &account)?;
+            let Some(user) = user::find_by_email(database, &email)? else {
+                let unknown = not_found("user", &email).field("email");
+                if permit.is_operator() {
+                    return Err(unknown);
+                }
+                // The entry is written although nothing else is.
+                let action = Action::AccountInvitationRefused;
+                permit.recorder().record(transaction, action, id, &email)?;
+                return Ok(Err(unknown));
+            };
             let is_member = membership::of_user(database, &user)?
                 .iter()
                 .any(|own| own.account_id == account.id);
             if is_member || user.is_operator() {
-                let taken = address_taken(database, &permit, &user, Some(&account.id))?;
+                let taken = address_taken(database, &permit, &user, id)?;
                 return Err(taken.field("email"));
             }
-            ensure_capacity(database, &account, &user, now)?;
-            let id = Some(account.id.as_str());
             let kind = MailKind::AccountInvitation;
             let mail_id = send(
                 transaction,
@@ -183,9 +208,9 @@ pub async fn create(
                 created_by: row.created_by,
                 expires_at: row.expires_at,
             };
-            Ok::<_, Error>((view, mailed))
+            Ok::<_, Error>(Ok((view, mailed)))
         })
-        .await?;
+        .await??;
     Ok(NewAccountInvitation {
         link: credential,
         view,
@@ -193,54 +218,115 @@ pub async fn create(
     })
 }
 
+/// Checks that the account can have another open invitation, or has one for this address, which is
+/// replaced. Whether somebody else has the address is not looked up.
 fn ensure_capacity(
     database: &mut Database,
     account: &Account,
-    user: &User,
+    email: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let open = account_invitation::list(database, Some(&account.id))?
-        .into_iter()
-        .filter(|other| other.expires_at > now && other.user_id != user.id);
-    match open.count() < MAX_OPEN {
+    let limit = i64::try_from(MAX_OPEN).unwrap_or(i64::MAX);
+    let open = account_invitation::open(database, Some(&account.id), now, None, limit)?;
+    if open.len() < MAX_OPEN {
+        return Ok(());
+    }
+    let user_ids: Vec<String> = open.into_iter().map(|row| row.user_id).collect();
+    let invited = user::find_emails(database, &user_ids)?;
+    match invited.iter().any(|(_, invited)| invited == email) {
         true => Ok(()),
         false => Err(refusal::account_invitations_full(MAX_OPEN)),
     }
 }
 
-/// The open invitations to the accounts that the actor can see, the newest first.
+/// Checks that not too many addresses without a user were tried lately: an account could otherwise find out
+/// who has a sign-in. Operators see all users.
+fn ensure_few_refused(
+    database: &mut Database,
+    permit: &Permit<UsersWrite>,
+    account: &Account,
+) -> Result<(), Error> {
+    if permit.is_operator() {
+        return Ok(());
+    }
+    let filter = AuditFilter {
+        account_id: Some(account.id.clone()),
+        action: Some(Action::AccountInvitationRefused.as_str().to_owned()),
+        since: Some(permit.now().saturating_sub(HOUR)),
+        ..AuditFilter::default()
+    };
+    let refused = audit::list(database, &filter, MAX_REFUSED_PER_HOUR)?;
+    match refused.entries.len() < MAX_REFUSED_PER_HOUR {
+        true => Ok(()),
+        false => Err(refusal::account_invitations_refused(MAX_REFUSED_PER_HOUR).retry_in(HOUR)),
+    }
+}
+
+/// The open invitations to the accounts that the actor can see, the newest first: at most `limit`, those
+/// after the position `after`.
 ///
 /// # Errors
 /// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
 pub async fn list(
     store: &Arc<Store>,
     permit: Permit<UsersRead>,
+    after: Option<InvitationPosition>,
+    limit: i64,
 ) -> Result<Vec<AccountInvitationView>, Error> {
     let account = permit.account().map(str::to_owned);
     store
         .report(account.as_deref(), move |database| {
-            let mut rows = account_invitation::list(database, permit.account())?;
-            rows.retain(|row| row.expires_at > permit.now());
-            let account_ids: Vec<String> = rows.iter().map(|row| row.account_id.clone()).collect();
-            let names: BTreeMap<String, String> =
-                find_names(database, &account_ids)?.into_iter().collect();
-            let user_ids: Vec<String> = rows.iter().map(|row| row.user_id.clone()).collect();
-            let emails: BTreeMap<String, String> = user::find_emails(database, &user_ids)?
-                .into_iter()
-                .collect();
-            let views = rows.into_iter().map(|row| AccountInvitationView {
-                email: emails.get(&row.user_id).cloned().unwrap_or_default(),
-                account_name: names.get(&row.account_id).cloned(),
-                id: row.id,
-                account: row.account_id,
-                role: row.role,
-                created_at: row.created_at,
-                created_by: row.created_by,
-                expires_at: row.expires_at,
-            });
-            Ok(views.collect())
+            let (account, now) = (permit.account(), permit.now());
+            let rows = account_invitation::open(database, account, now, after.as_ref(), limit)?;
+            views(database, rows)
         })
         .await
+}
+
+/// The open invitation with this id, if the actor can see it.
+///
+/// # Errors
+/// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
+pub async fn show(
+    store: &Arc<Store>,
+    permit: Permit<UsersRead>,
+    id: &str,
+) -> Result<Option<AccountInvitationView>, Error> {
+    let id = id.to_owned();
+    store
+        .read(move |database| {
+            let found = account_invitation::find(database, &id)?;
+            let open = found
+                .filter(|row| row.expires_at > permit.now() && permit.can_access(&row.account_id));
+            Ok(views(database, Vec::from_iter(open))?.pop())
+        })
+        .await
+}
+
+fn views(
+    database: &mut Database,
+    rows: Vec<AccountInvitation>,
+) -> Result<Vec<AccountInvitationView>, Error> {
+    let distinct = |id: fn(&AccountInvitation) -> &String| -> Vec<String> {
+        let ids: BTreeSet<&String> = rows.iter().map(id).collect();
+        ids.into_iter().cloned().collect()
+    };
+    let account_ids = distinct(|row| &row.account_id);
+    let user_ids = distinct(|row| &row.user_id);
+    let names: BTreeMap<String, String> = find_names(database, &account_ids)?.into_iter().collect();
+    let emails = user::find_emails(database, &user_ids)?;
+    let emails: BTreeMap<String, String> = emails.into_iter().collect();
+    let views = rows.into_iter().map(|row| AccountInvitationView {
+        email: emails.get(&row.user_id).cloned().unwrap_or_default(),
+        account_name: names.get(&row.account_id).cloned(),
+        id: row.id,
+        account: row.account_id,
+        role: row.role,
+        created_at: row.created_at,
+        created_by: row.created_by,
+        expires_at: row.expires_at,
+    });
+    Ok(views.collect())
 }
 
 /// Withdraws an invitation: its link is not valid any more.

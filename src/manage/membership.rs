@@ -135,8 +135,8 @@ pub async fn switch(
 /// Removes the user of the session from an account.
 ///
 /// # Errors
-/// `not_found` for an account that the user does not belong to; `conflict` for the only account, and for
-/// the only administrator of the account; `access_denied` if the session has ended.
+/// `not_found` for an account that the user does not belong to; `conflict` for the only account or the
+/// only open one, and for the only administrator of the account; `access_denied` if the session has ended.
 pub async fn leave(
     server: &AuthorizationServer,
     session: &ActiveSession,
@@ -159,6 +159,15 @@ pub async fn leave(
                 .ok_or_else(refusal::account_not_own)?;
             if all.len() == 1 {
                 return Err(refusal::last_account());
+            }
+            let others: Vec<String> = all
+                .iter()
+                .map(|other| other.account_id.clone())
+                .filter(|id| *id != account_id)
+                .collect();
+            let others = account::find_all(transaction.database(), &others)?;
+            if !others.iter().any(is_open) {
+                return Err(refusal::last_open_account());
             }
             if own.role == Role::Administrator
                 && !membership::has_other_administrator(

@@ -14,23 +14,35 @@ use crate::manage::actor::{UsersRead, UsersWrite};
 use crate::manage::invitation::INVITATION_TTL;
 use crate::manage::user::Role;
 
+/// How many invitations the page shows. The others are listed by the management API and by command line.
+const MAX_SHOWN: i64 = 50;
+
 /// The section with the open invitations; empty if there are none.
 pub(super) async fn section(user: &CurrentUser) -> Result<Markup, PageError> {
-    let open = account_invitation::list(&user.server.store, user.may(UsersRead)?).await?;
+    let (store, permit) = (&user.server.store, user.may(UsersRead)?);
+    let mut open = account_invitation::list(store, permit, None, MAX_SHOWN + 1).await?;
     if open.is_empty() {
         return Ok(html! {});
     }
+    let shown = usize::try_from(MAX_SHOWN).unwrap_or(usize::MAX);
+    let has_more = open.len() > shown;
+    open.truncate(shown);
     let can_edit = user.can(UsersWrite);
     let rows: Vec<Vec<Markup>> = open.iter().map(|one| row(user, one, can_edit)).collect();
     let mut columns = vec!["field-email", "field-role", "column-expires", ""];
     if user.is_operator() {
         columns.insert(1, "column-account");
     }
+    let more = match user.is_operator() {
+        true => "account-invitations-more-operator",
+        false => "account-invitations-more",
+    };
     Ok(html! {
         section aria-labelledby="account-invitations" {
             h2 #account-invitations { (user.t("account-invitations")) }
             p { (user.t("account-invitations-text")) }
             (table(user, &user.t("account-invitations"), &columns, &rows))
+            @if has_more { p { (user.tr(more, &[("count", MAX_SHOWN.into())])) } }
         }
     })
 }
@@ -101,8 +113,8 @@ pub async fn renew(
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
     user.may(UsersWrite)?;
-    let open = account_invitation::list(&user.server.store, user.may(UsersRead)?).await?;
-    let found = open.into_iter().find(|one| one.id == *id);
+    let (store, permit) = (&user.server.store, user.may(UsersRead)?);
+    let found = account_invitation::show(store, permit, &id).await?;
     let one = found.ok_or_else(refusal::invitation_invalid)?;
     let created = create(&user, &one.email, one.role, Some(one.account)).await?;
     Ok(link_page(&user, &created))

@@ -89,11 +89,21 @@ async fn profile_page(
         (sessions_section(user, &sessions))
     };
     let header = PageHeader {
-        notice: page::notice(user),
+        notice: joined_notice(user).or_else(|| page::notice(user)),
         error: submitted.map(|(_, error)| error),
         ..PageHeader::titled(user.t("menu-profile"))
     };
     Ok(user_page(user, NavItem::Profile, header, content))
+}
+
+/// The notice after the user joined the account that the session uses.
+fn joined_notice(user: &CurrentUser) -> Option<Markup> {
+    let account = user.session.account()?;
+    let has_joined = user.query("done").as_deref() == Some("joined");
+    has_joined.then(|| {
+        let name = account.name.as_str();
+        html! { (user.tr("account-joined", &[("account", name.into())])) }
+    })
 }
 
 fn preferences_section(user: &CurrentUser, values: &Form, error: Option<&Error>) -> Markup {

@@ -1,5 +1,8 @@
 //! Account invitation: a one-time link by which a user of another account joins an account.
 
+use std::fmt;
+use std::str::FromStr;
+
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
@@ -31,6 +34,41 @@ pub struct AccountInvitation {
     pub mail_id: Option<String>,
 }
 
+/// A place in the list of invitations, which is ordered by time and id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvitationPosition {
+    /// When the invitation was created.
+    pub created_at: Timestamp,
+    /// The id of the invitation.
+    pub id: String,
+}
+
+impl fmt::Display for InvitationPosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.created_at.as_millis(), self.id)
+    }
+}
+
+/// A text that is no [`InvitationPosition`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidInvitationPosition;
+
+impl FromStr for InvitationPosition {
+    type Err = InvalidInvitationPosition;
+
+    fn from_str(text: &str) -> Result<Self, InvalidInvitationPosition> {
+        let (millis, id) = text.split_once('-').ok_or(InvalidInvitationPosition)?;
+        let millis: i64 = millis.parse().map_err(|_| InvalidInvitationPosition)?;
+        if id.len() > 64 || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Err(InvalidInvitationPosition);
+        }
+        Ok(InvitationPosition {
+            created_at: Timestamp::from_millis(millis),
+            id: id.to_owned(),
+        })
+    }
+}
+
 /// The invitation with this id, expired or not.
 ///
 /// # Errors
@@ -47,26 +85,55 @@ pub fn find(database: &mut Database, id: &str) -> Result<Option<AccountInvitatio
         .optional()?)
 }
 
-/// The invitations to an account or to all, the newest first, expired ones too.
+/// Up to `limit` invitations that are valid at `now`, to an account or to all, after the position `after`:
+/// the newest first.
 ///
 /// # Errors
 /// [`StoreError`] if the database did not answer.
-pub fn list(
+pub fn open(
     database: &mut Database,
     account_id: Option<&str>,
+    now: Timestamp,
+    after: Option<&InvitationPosition>,
+    limit: i64,
 ) -> Result<Vec<AccountInvitation>, StoreError> {
-    let all = account_invitations::table
+    let mut rows = account_invitations::table
+        .filter(account_invitations::expires_at.gt(now))
         .order((
             account_invitations::created_at.desc(),
-            account_invitations::id,
+            account_invitations::id.desc(),
         ))
-        .select(AccountInvitation::as_select());
-    Ok(match account_id {
-        Some(account_id) => all
-            .filter(account_invitations::account_id.eq(account_id))
-            .load(database)?,
-        None => all.load(database)?,
-    })
+        .limit(limit)
+        .into_boxed();
+    if let Some(account_id) = account_id {
+        rows = rows.filter(account_invitations::account_id.eq(account_id));
+    }
+    if let Some(InvitationPosition { created_at, id }) = after {
+        // The first condition is what an index is read by.
+        let earlier = account_invitations::created_at
+            .lt(created_at)
+            .or(account_invitations::id.lt(id));
+        rows = rows
+            .filter(account_invitations::created_at.le(created_at))
+            .filter(earlier);
+    }
+    Ok(rows.select(AccountInvitation::as_select()).load(database)?)
+}
+
+/// Up to `limit` invitations to an account, expired ones too.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn of_account(
+    database: &mut Database,
+    account_id: &str,
+    limit: i64,
+) -> Result<Vec<AccountInvitation>, StoreError> {
+    Ok(account_invitations::table
+        .filter(account_invitations::account_id.eq(account_id))
+        .limit(limit)
+        .select(AccountInvitation::as_select())
+        .load(database)?)
 }
 
 /// Inserts an invitation, and deletes the one that the user had to this account.

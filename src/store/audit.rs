@@ -48,6 +48,8 @@ pub enum Action {
     AccountInvitationDecline,
     #[strum(serialize = "account_invitation.delete")]
     AccountInvitationDelete,
+    #[strum(serialize = "account_invitation.refused")]
+    AccountInvitationRefused,
     #[strum(serialize = "announcement.create")]
     AnnouncementCreate,
     #[strum(serialize = "announcement.delete")]
@@ -243,7 +245,8 @@ impl Action {
     pub fn is_event(self) -> bool {
         !matches!(
             self,
-            Action::AuthenticationFailure
+            Action::AccountInvitationRefused
+                | Action::AuthenticationFailure
                 | Action::DatabaseRestore
                 | Action::SessionFailure
                 | Action::TokenIssue

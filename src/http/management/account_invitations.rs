@@ -4,7 +4,7 @@ use actix_web::web::{Path, Payload};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Created, Creation, Page, no_content, ok};
+use super::{Created, Creation, Page, Paging, no_content, ok, page_size, rows_of, unknown_cursor};
 use crate::http::extract::ApiRequest;
 use crate::http::operation::HandlerResult;
 use crate::manage::account_invitation::{self, AccountInvitationView};
@@ -42,8 +42,18 @@ pub(in crate::http) struct AccountInvitationLink {
 /// `GET /api/v1/account-invitations`
 pub(in crate::http) async fn list(api: ApiRequest) -> HandlerResult {
     let permit = api.permit(UsersRead).await?;
-    let open = account_invitation::list(api.store(), permit).await?;
-    Ok(ok(&Page::of(open, &api.query()?, |one| &one.id)?))
+    let Paging { limit, cursor } = api.query()?;
+    let size = page_size(limit)?;
+    let after = match cursor {
+        Some(cursor) => Some(cursor.parse().map_err(|_| unknown_cursor())?),
+        None => None,
+    };
+    let mut open = account_invitation::list(api.store(), permit, after, rows_of(size)).await?;
+    let has_next = open.len() > size;
+    open.truncate(size);
+    let last = open.last().filter(|_| has_next);
+    let next_cursor = last.map(|last: &AccountInvitationView| last.position().to_string());
+    Ok(ok(&Page::with_cursor(open, next_cursor)))
 }
 
 /// `POST /api/v1/account-invitations`
@@ -70,8 +80,7 @@ pub(in crate::http) async fn create(api: ApiRequest, payload: Payload) -> Handle
     };
     let find = async |id: String| {
         let permit = creation.actor.may(UsersRead)?;
-        let all = account_invitation::list(api.store(), permit).await?;
-        let found = all.into_iter().find(|one| one.id == id);
+        let found = account_invitation::show(api.store(), permit, &id).await?;
         Ok(found.map(|invitation| AccountInvitationLink {
             invitation,
             link: None,

@@ -33,11 +33,15 @@ pub struct UserView {
     pub in_other_accounts: bool,
     pub has_password: bool,
     pub has_second_factor: bool,
-    /// When the link with which the user can set a password expires.
+    /// When the link with which the user can set a password expires. Only operators see it of a user who also
+    /// belongs to other accounts.
     pub invited_until: Option<Timestamp>,
+    /// For an operator when the user was created, for the callers of an account since when the user belongs
+    /// to it.
     pub created_at: Timestamp,
+    /// Only operators see those of a user who also belongs to other accounts.
     #[serde(flatten)]
-    pub preferences: Preferences,
+    pub preferences: Option<Preferences>,
 }
 
 /// An account of a user.
@@ -52,16 +56,17 @@ pub struct UserAccount {
 }
 
 impl UserView {
-    /// `accounts` are those that the actor can see.
+    /// `accounts` are those that the actor can see, and `created_at` is what the actor sees as such.
     fn new(
         user: User,
+        created_at: Timestamp,
         accounts: Vec<UserAccount>,
         in_other_accounts: bool,
         invitation: Option<&Invitation>,
     ) -> Self {
         let shown = accounts.first().cloned();
         UserView {
-            preferences: Preferences::of(&user),
+            preferences: (!in_other_accounts).then(|| Preferences::of(&user)),
             role: shown.as_ref().map_or(Role::Operator, |shown| shown.role),
             account_name: shown.as_ref().and_then(|shown| shown.account_name.clone()),
             account: shown.map(|shown| shown.account),
@@ -71,8 +76,10 @@ impl UserView {
             email: user.email,
             has_password: user.password_hash.is_some(),
             has_second_factor: user.totp_sealed.is_some(),
-            invited_until: invitation.map(|invitation| invitation.expires_at),
-            created_at: user.created_at,
+            invited_until: invitation
+                .filter(|_| !in_other_accounts)
+                .map(|invitation| invitation.expires_at),
+            created_at,
         }
     }
 }
@@ -110,6 +117,12 @@ pub(super) fn views<R: RightType>(
     let view = |user: User| {
         let all = memberships.remove(&user.id).unwrap_or_default();
         let count = all.len();
+        let joined_at = all
+            .iter()
+            .find(|membership| permit.can_access(&membership.account_id))
+            .map(|membership| membership.created_at)
+            .filter(|_| !permit.is_operator());
+        let created_at = joined_at.unwrap_or(user.created_at);
         let accounts: Vec<UserAccount> = all
             .into_iter()
             .filter(|membership| permit.can_access(&membership.account_id))
@@ -121,7 +134,7 @@ pub(super) fn views<R: RightType>(
             .collect();
         let is_elsewhere = accounts.len() < count;
         let invitation = invitations.get(&user.id);
-        UserView::new(user, accounts, is_elsewhere, invitation)
+        UserView::new(user, created_at, accounts, is_elsewhere, invitation)
     };
     Ok(users.into_iter().map(view).collect())
 }
