@@ -322,9 +322,10 @@ on_both! {
             let users = world.cli(&["user", "list"]);
             let pages = emails.each_ref().map(|email| format!("/portal/people/{}", id_of(user(&users, email).unwrap())));
             let browsers = emails.each_ref().map(|email| Browser::of(&node, email));
+            let [a, b] = browsers;
+            let others = [(a, &pages[1]), (b, &pages[0])];
             std::thread::scope(|scope| {
-                let removed = [0, 1].map(|own| {
-                    let (browser, page) = (&browsers[own], &pages[1 - own]);
+                let removed = others.map(|(browser, page)| {
                     scope.spawn(move || browser.act(&format!("{page}/remove"), &[]).status)
                 });
                 let mut statuses = removed.map(|removal| removal.join().unwrap());
