@@ -1,7 +1,7 @@
 //! Which messages are queued: there are limits, so that nobody is flooded, and a backlog of notices does
 //! not keep back what somebody waits for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use diesel::dsl::count_star;
@@ -45,9 +45,9 @@ pub struct MailCounts {
     pending: Option<i64>,
     /// The pending messages that count, by account and by whether they are urgent.
     of_account: BTreeMap<(String, bool), i64>,
-    /// The actions that users were told of. What is done to the sign-in of a user of several accounts is in
-    /// the audit of each.
-    told: BTreeSet<(String, String)>,
+    /// The account of the entry by which a user was told of an action, by action and user. What is done to
+    /// the sign-in of a user of several accounts is in the audit of each.
+    told: BTreeMap<(String, String), Option<String>>,
     dropped: u64,
 }
 
@@ -266,8 +266,9 @@ pub(in super::super) fn enqueue(
         (Audience::Account, None) => (MailKind::Notice, Vec::new()),
         (Audience::Operators, _) => (MailKind::Notice, user::notified(database, None)?),
         (Audience::User, _) => {
-            let told = (entry.action.clone(), entry.target.clone());
-            if !transaction.mails.told.insert(told) {
+            let key = (entry.action.clone(), entry.target.clone());
+            let told = &mut transaction.mails.told;
+            if *told.entry(key).or_insert(entry.account_id.clone()) != entry.account_id {
                 return Ok(());
             }
             let own = user::find_by_email(database, &entry.target)?;
