@@ -236,7 +236,7 @@ fn the_urgent_is_sent_first_and_the_unknown_by_a_later_version() {
             .batch_execute(
                 "UPDATE mails SET failure = 'future'; \
                  INSERT INTO mails SELECT 'f', 'future', recipient, user_id, facts, 'link', created_at, expires_at, \
-                 attempts, next_attempt_at, last_attempt_at, delivered_at, response_status, failure FROM mails \
+                 attempts, next_attempt_at, last_attempt_at, delivered_at, response_status, failure, account_id FROM mails \
                  WHERE id = '0'",
             )
             .unwrap();
