@@ -50,7 +50,7 @@ on_both_and_serializable! {
             ("changes WHERE id < 0", 0),
             ("api_keys", 1),
         ] {
-            within(Duration::from_secs(60), rows, || (world.count(&format!("SELECT count(*) FROM {rows}")) == rest).then_some(()));
+            within(Duration::from_secs(20), rows, || (world.count(&format!("SELECT count(*) FROM {rows}")) == rest).then_some(()));
         }
         assert_eq!(world.count("SELECT count(*) FROM counters WHERE bucket_start = 9999999999999"), 1);
         let jti = jwt::claims(&live)["jti"].as_str().unwrap().to_owned();
