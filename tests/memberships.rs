@@ -264,6 +264,10 @@ on_both! {
         let page = format!("/portal/people/{eve_id}");
         let shown = op.get(&page);
         assert!(shown.body.contains("One") && shown.body.contains("Two"), "{}", shown.body);
+        // No role is chosen in advance, which would be that of the other account.
+        let chosen = shown.body.split("<select").find(|select| select.contains("name=\"role\"")).unwrap();
+        assert!(chosen.contains("value=\"\" selected") && chosen.matches(" selected").count() == 1, "{chosen}");
+        assert_eq!(op.act(&format!("{page}/role"), &[("role", ""), ("account", &one)]).status, 400);
         assert_eq!(op.act(&format!("{page}/role"), &[("role", "developer")]).status, 400, "no account is named");
         assert_eq!(op.act(&format!("{page}/role"), &[("role", "developer"), ("account", &one)]).status, 303);
         let removed = op.fill(&format!("{page}/remove?account={one}"), &format!("{page}/remove"), &[]);

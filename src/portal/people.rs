@@ -265,8 +265,7 @@ fn person_page(user: &CurrentUser, person: &UserView, error: Option<&Error>) -> 
                     h2 #set-role { (user.t("role-change")) }
                     (components::form(user, &to("/role"), html! {
                         @if person.accounts.len() > 1 { (Field::new(user, "account", error).select(&account_choices(person), "")) }
-                        (Field::new(user, "role", error).help("help-role").select(
-                            &role_choices(user).into_iter().filter(|(role, _)| role != "operator").collect::<Vec<_>>(), person.role.as_str()))
+                        (role_field(user, person, error))
                         button { (user.t("save")) }
                     }))
                 }
@@ -289,6 +288,22 @@ fn person_page(user: &CurrentUser, person: &UserView, error: Option<&Error>) -> 
         ..PageHeader::titled(person.email.clone())
     };
     user_page(user, NavItem::People, header, content)
+}
+
+/// The field for the role in an account. With several accounts no role is chosen in advance: that of one
+/// account would be given in another by whoever changes the account alone.
+fn role_field(user: &CurrentUser, person: &UserView, error: Option<&Error>) -> Markup {
+    let mut choices = role_choices(user);
+    choices.retain(|(role, _)| role != Role::Operator.as_str());
+    let current = match person.accounts.len() {
+        0 | 1 => person.role.as_str(),
+        _ => {
+            choices.insert(0, (String::new(), "–".to_owned()));
+            ""
+        }
+    };
+    let field = Field::new(user, "role", error).help("help-role");
+    field.select(&choices, current)
 }
 
 /// The accounts of a user who belongs to several, for an operator; else that there are others.
