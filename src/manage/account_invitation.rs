@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::actor::{Permit, UsersRead, UsersWrite};
 use super::invitation::{INVITATION_TTL, send};
+use super::membership::check_actor;
 use super::user::{address_taken, check_email};
 use super::{account, invalid, not_found};
 use crate::clock::Timestamp;
@@ -33,7 +34,7 @@ use crate::store::{Database, Store, membership};
 
 mod acceptance;
 
-pub use acceptance::{NewPassword, Offer, accept, decline, find};
+pub use acceptance::{Offer, accept, decline, find};
 
 /// The path of the page that a link opens, below the issuer.
 const PATH: &str = "/portal/join";
@@ -149,6 +150,7 @@ pub async fn create(
     let (view, mailed) = store
         .write(now, move |transaction| {
             permit.ensure_first_use(transaction)?;
+            check_actor(transaction.database(), &permit)?;
             let account = account::resolve(transaction, &permit, account.as_deref())?;
             let database = transaction.database();
             let id = Some(account.id.as_str());

@@ -22,6 +22,38 @@ use crate::store::Transaction;
 use crate::store::audit::{Action, Recorder};
 use crate::store::user::Role;
 
+/// The name of a user in the audit log.
+pub(super) fn user_name(email: &str) -> String {
+    format!("user {email}")
+}
+
+/// Who an actor is, by its name in the audit log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ActorName<'a> {
+    /// A user with this e-mail address.
+    User(&'a str),
+    /// A client with this id, by an access token.
+    Client(&'a str),
+    /// Whoever can write to the database.
+    CommandLine,
+    /// Somebody else, such as an API key, or what a later version knows.
+    Other,
+}
+
+impl<'a> ActorName<'a> {
+    /// Reads a name that [`Actor::name`] gave.
+    pub(super) fn parse(name: &'a str) -> Self {
+        match name.split_once(' ') {
+            Some(("user", email)) => ActorName::User(email),
+            Some(("client", id)) => ActorName::Client(id),
+            _ if name == COMMAND_LINE => ActorName::CommandLine,
+            _ => ActorName::Other,
+        }
+    }
+}
+
+const COMMAND_LINE: &str = "command line";
+
 /// The authenticated caller of management operations, in one request: who it is, what it may do, and
 /// when the request was received.
 pub struct Actor {
@@ -48,7 +80,7 @@ impl Actor {
     /// The command line, which has every right: a user who can run it can read and write the database.
     pub fn command_line(now: Timestamp) -> Self {
         Actor::new(
-            Recorder::without_request("command line".to_owned(), now),
+            Recorder::without_request(COMMAND_LINE.to_owned(), now),
             None,
             Rights::of_role(Role::Operator),
         )
@@ -82,7 +114,7 @@ impl Actor {
     pub fn user(email: &str, role: Role, account: Option<&str>, context: &RequestContext) -> Self {
         let account = (role != Role::Operator).then(|| account.unwrap_or_default().to_owned());
         Actor::new(
-            Recorder::in_request(format!("user {email}"), context),
+            Recorder::in_request(user_name(email), context),
             account,
             Rights::of_role(role),
         )
@@ -383,6 +415,25 @@ mod tests {
         let permit = user(Role::Operator).may(ClientsRead).unwrap();
         assert!(permit.can_access("acme") && permit.can_access("globex"));
         assert_eq!(permit.now(), context().received_at);
+    }
+
+    #[test]
+    fn an_actor_is_known_by_its_name() {
+        let at = context().received_at;
+        let client = bearer("keyward:clients:read");
+        for (name, expected) in [
+            (
+                user(Role::Viewer).name(),
+                ActorName::User("ada@acme.example"),
+            ),
+            (client.name(), ActorName::Client("c1")),
+            (Actor::command_line(at).name(), ActorName::CommandLine),
+            ("API key id", ActorName::Other),
+            ("user", ActorName::Other),
+            ("", ActorName::Other),
+        ] {
+            assert_eq!(ActorName::parse(name), expected, "{name}");
+        }
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The accounts of a user: which one a session uses, the switch to another one, and leaving one; and
 //! which users an actor may manage.
 
-use super::actor::{Permit, RightType, UsersWrite};
+use super::actor::{ActorName, Permit, RightType, UsersWrite};
 use super::rights::Rights;
-use super::session::{ActiveSession, ensure_active, recorder};
+use super::session::{ActiveSession, active_user, recorder};
 use super::{AuthorizationServer, not_found};
 use crate::error::{Error, refusal};
 use crate::request_context::RequestContext;
@@ -110,9 +110,7 @@ pub async fn switch(
     server
         .store
         .write(context.received_at, move |transaction| {
-            ensure_active(transaction, &row)?;
-            let found = user::find(transaction.database(), &row.user_id)?;
-            let user = found.ok_or_else(|| not_found("user", &row.user_id))?;
+            let user = active_user(transaction, &row)?;
             let all = membership::of_user(transaction.database(), &user)?;
             let is_own = all.iter().any(|own| own.account_id == account_id);
             let account = account::find(transaction.database(), &account_id)?;
@@ -120,7 +118,7 @@ pub async fn switch(
                 .filter(|account| is_own && account.id == account_id)
                 .ok_or_else(refusal::account_not_own)?;
             super::account::ensure_open(&account)?;
-            session::set_account(transaction.database(), &row.id, Some(&account_id))?;
+            session::set_account(transaction, &row.id, &account_id)?;
             membership::set_last(transaction, &user.id, &account_id)?;
             Ok(recorder.record(
                 transaction,
@@ -149,9 +147,7 @@ pub async fn leave(
     server
         .store
         .write(context.received_at, move |transaction| {
-            ensure_active(transaction, &row)?;
-            let found = user::find(transaction.database(), &row.user_id)?;
-            let user = found.ok_or_else(|| not_found("user", &row.user_id))?;
+            let user = active_user(transaction, &row)?;
             let all = membership::of_user(transaction.database(), &user)?;
             let own = all
                 .iter()
@@ -194,8 +190,11 @@ pub async fn leave(
 ///
 /// # Errors
 /// `insufficient_scope`
-fn check_actor(database: &mut Database, permit: &Permit<UsersWrite>) -> Result<(), Error> {
-    let Some(email) = permit.actor().strip_prefix("user ") else {
+pub(super) fn check_actor(
+    database: &mut Database,
+    permit: &Permit<UsersWrite>,
+) -> Result<(), Error> {
+    let ActorName::User(email) = ActorName::parse(permit.actor()) else {
         return Ok(());
     };
     let role = match (user::find_by_email(database, email)?, permit.account()) {

@@ -25,6 +25,7 @@ pub mod idempotency;
 pub mod invitation;
 pub mod mail;
 pub mod membership;
+pub mod own_password;
 pub mod password_reset;
 mod policy;
 pub mod profile;

@@ -1,24 +1,24 @@
 //! What users change about their own sign-in: the password, the second factor and the recovery
 //! codes.
 
+use super::own_password::{NewPassword, PasswordChange};
 use super::second_factor::{self, CodeCheck, Enrolment, RecoveryCodes};
-use super::session::{ActiveSession, ensure_active, new_session, recorder};
+use super::session::{ActiveSession, active_user, ensure_active, recorder};
 use super::sign_in::{
     VerifiedPassword, attempt_in_session, check_code, confirm_password, reject_code, start_attempt,
     wrong_code,
 };
-use super::user::{PreferencesPatch, usable_password};
+use super::user::PreferencesPatch;
 use super::{AuthorizationServer, mail, not_found};
 use crate::credential::Credential;
-use crate::crypto::password::{Caller, Password};
 use crate::crypto::sealing_key::SealingKeyFile;
 use crate::error::{Error, refusal};
 use crate::request_context::RequestContext;
 use crate::secret::{SecretBytes, SecretString};
+use crate::store::Transaction;
 use crate::store::audit::Action;
-use crate::store::session::{self, Session};
+use crate::store::session;
 use crate::store::user::{self, User};
-use crate::store::{Transaction, invitation};
 
 /// What a change of the second factor must be confirmed with, so that an unlocked computer is not
 /// enough.
@@ -254,9 +254,7 @@ pub async fn set_preferences(
     server
         .store
         .write(context.received_at, move |transaction| {
-            ensure_active(transaction, &row)?;
-            let found = user::find(transaction.database(), &row.user_id)?;
-            let mut user = found.ok_or_else(|| not_found("user", &row.user_id))?;
+            let mut user = active_user(transaction, &row)?;
             if change.apply(&mut user) {
                 mail::notices_turned_off(transaction, &user, &recorder)?;
             }
@@ -279,51 +277,24 @@ pub async fn set_preferences(
 pub async fn change_password(
     server: &AuthorizationServer,
     session: &ActiveSession,
-    current: SecretString,
-    new: SecretString,
+    passwords: NewPassword,
     context: &RequestContext,
 ) -> Result<Credential, Error> {
-    let presented = Password::presented(new.clone());
-    let new = usable_password(&server.store, new, session.email())
-        .await
-        .map_err(|error| error.field("new"))?;
-    let verified = confirm_password(server, session, current, "current", context).await?;
-    let stored = session.user.password_hash.as_deref();
-    let unchanged = server
-        .passwords
-        .matches(stored, presented, Caller::Known)
-        .await?;
-    if unchanged {
-        return Err(refusal::password_unchanged().field("new"));
-    }
-    let hash = server.passwords.hash(new).await?;
-    let old = session.row.clone();
+    let (change, cookie) = PasswordChange::confirm(server, session, passwords, context).await?;
     let account_id = session.account_id().map(str::to_owned);
-    let of = (old.user_id.as_str(), account_id.as_deref());
-    let (cookie, row) = new_session(server, of, old.proven, &old.agent, context);
     let recorder = recorder(&session.user, context);
     server
         .store
         .write(context.received_at, move |transaction| {
-            ensure_active(transaction, &old)?;
-            let found = verified.reload(transaction)?;
-            let mut user = found.ok_or_else(|| not_found("user", &old.user_id))?;
-            user.password_hash = Some(hash.clone());
-            user.wrong_codes = 0;
-            user::update(transaction, &user)?;
-            invitation::delete_all_links(transaction, &user.id)?;
-            session::delete_all(transaction, &user.id, None)?;
-            // A new cookie is not a new sign-in, so the session's maximum age stays.
-            let row = Session {
-                expires_at: old.expires_at,
-                ..row.clone()
-            };
-            session::insert(transaction, &row)?;
+            let user = change.user(transaction)?;
+            let email = user.email.clone();
+            let account_id = account_id.as_deref();
+            change.write(transaction, user, account_id)?;
             Ok::<_, Error>(recorder.record(
                 transaction,
                 Action::UserChangePassword,
-                account_id.as_deref(),
-                &user.email,
+                account_id,
+                &email,
             )?)
         })
         .await?;

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::AuthorizationServer;
-use super::actor::Actor;
+use super::actor::{Actor, user_name};
 use super::idempotency::IdempotencyKey;
 use super::membership::Place;
 use super::user::Preferences;
+use super::{AuthorizationServer, not_found};
 use crate::clock::Timestamp;
 use crate::credential::{Credential, Fingerprint, Kind};
 use crate::crypto::secret_hash::{self, StoredSecret};
@@ -168,9 +168,19 @@ pub(super) fn ensure_active(
     session::find(transaction.database(), &row.id)?.ok_or_else(refusal::session_ended)
 }
 
+/// The user of a session, which must not have ended, as the transaction sees it.
+///
+/// # Errors
+/// `access_denied` if the session has ended; `not_found` if the user was deleted.
+pub(super) fn active_user(transaction: &mut Transaction<'_>, row: &Session) -> Result<User, Error> {
+    ensure_active(transaction, row)?;
+    let found = user::find(transaction.database(), &row.user_id)?;
+    found.ok_or_else(|| not_found("user", &row.user_id))
+}
+
 /// The audit recorder for what the user does in this request.
 pub(super) fn recorder(user: &User, context: &RequestContext) -> Recorder {
-    Recorder::in_request(format!("user {}", user.email), context)
+    Recorder::in_request(user_name(&user.email), context)
 }
 
 /// The active session of this cookie; `None` if there is none, or it has expired.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::actor::{Permit, UsersRead, UsersWrite};
-use super::membership::Found;
+use super::actor::{ActorName, Permit, UsersRead, UsersWrite};
+use super::membership::{Found, check_actor};
 use super::rights::Rights;
 use super::{account, has_nul, invalid, mail, second_factor};
 use crate::clock::TimeZone;
@@ -125,6 +125,7 @@ pub async fn create(
     store
         .write(now, move |transaction| {
             permit.ensure_first_use(transaction)?;
+            check_actor(transaction.database(), &permit)?;
             let account_id = match role {
                 Role::Operator => None,
                 _ => Some(account::resolve(transaction, &permit, account.as_deref())?.id),
@@ -398,7 +399,7 @@ async fn update(
 /// Rejects a change that users must not make to themselves: an account's only administrator could
 /// lock everybody out by mistake.
 pub(super) fn check_not_self(actor: &str, user: &User) -> Result<(), Error> {
-    if actor == format!("user {}", user.email) {
+    if ActorName::parse(actor) == ActorName::User(&user.email) {
         return Err(refusal::own_user());
     }
     Ok(())

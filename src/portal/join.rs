@@ -14,7 +14,8 @@ use super::password_link::{self, PasswordLink, submitted};
 use super::session_extractor::{AnonymousForm, AuthenticatedForm, CurrentUser, PageContext};
 use super::sign_in;
 use crate::error::{Code, Error};
-use crate::manage::account_invitation::{self, NewPassword, Offer};
+use crate::manage::account_invitation::{self, Offer};
+use crate::manage::own_password::NewPassword;
 
 /// The path of the page that a link opens.
 pub(super) const PATH: &str = "/join";

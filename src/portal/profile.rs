@@ -16,6 +16,7 @@ use super::session_extractor::{AnonymousForm, AuthenticatedForm, CurrentUser, Pa
 use super::user_agent;
 use crate::clock::TimeZone;
 use crate::error::{Code, Error, refusal};
+use crate::manage::own_password::NewPassword;
 use crate::manage::profile::{self, Confirmation};
 use crate::manage::second_factor::Enrolment;
 use crate::manage::session::{self, SessionView};
@@ -223,9 +224,11 @@ fn browser(user: &CurrentUser, agent: &str) -> String {
 pub async fn change_password(
     AuthenticatedForm { user, form }: AuthenticatedForm,
 ) -> Result<HttpResponse, PageError> {
-    let current = form.password("current");
-    let new = form.password("new");
-    match profile::change_password(&user.server, &user.session, current, new, &user.request).await {
+    let passwords = NewPassword {
+        current: form.password("current"),
+        new: form.password("new"),
+    };
+    match profile::change_password(&user.server, &user.session, passwords, &user.request).await {
         Ok(cookie) => {
             let cookies = [user.session_cookie(cookie.expose())];
             Ok(redirect(

@@ -150,13 +150,13 @@ pub fn delete_all(
 /// # Errors
 /// [`StoreError`] if the database did not answer.
 pub fn set_account(
-    database: &mut Database,
+    transaction: &mut Transaction<'_>,
     id: &str,
-    account_id: Option<&str>,
+    account_id: &str,
 ) -> Result<(), StoreError> {
     diesel::update(sessions::table.find(id))
         .set(sessions::account_id.eq(account_id))
-        .execute(database)?;
+        .execute(transaction.modify())?;
     Ok(())
 }
 

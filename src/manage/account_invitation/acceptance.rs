@@ -2,24 +2,21 @@
 
 use crate::clock::Timestamp;
 use crate::credential::Credential;
-use crate::crypto::password::{Caller, Password};
 use crate::crypto::secret_hash::StoredSecret;
 use crate::error::{Error, refusal};
+use crate::manage::actor::ActorName;
 use crate::manage::invitation::parse_link;
 use crate::manage::membership::MAX_ACCOUNTS;
+use crate::manage::own_password::{NewPassword, PasswordChange};
 use crate::manage::rights::{Right, Rights};
-use crate::manage::session::{ActiveSession, ensure_active, new_session, recorder};
-use crate::manage::sign_in::confirm_password;
-use crate::manage::user::usable_password;
+use crate::manage::session::{ActiveSession, active_user, recorder};
 use crate::manage::{AuthorizationServer, account};
 use crate::request_context::RequestContext;
-use crate::secret::SecretString;
 use crate::store::account_invitation::{self, AccountInvitation};
 use crate::store::audit::Action;
 use crate::store::membership::{self, Membership};
-use crate::store::session::{self, Session};
 use crate::store::user::{self, Role, User};
-use crate::store::{Database, Transaction, client, invitation as password_links};
+use crate::store::{Database, Transaction, client};
 
 /// What a user is invited to.
 #[derive(Clone, Debug)]
@@ -49,18 +46,18 @@ pub async fn find(
         .store
         .read(move |database| {
             let found = find_valid(database, &credential, &user_id, now)?;
-            Ok(found.map(|(_, offer, _)| offer))
+            Ok(found.map(|(_, offer)| offer))
         })
         .await
 }
 
-/// The invitation of a credential with what it offers, and the user as the database has it.
+/// The invitation of a credential with what it offers.
 fn find_valid(
     database: &mut Database,
     credential: &Credential,
     user_id: &str,
     now: Timestamp,
-) -> Result<Option<(AccountInvitation, Offer, User)>, Error> {
+) -> Result<Option<(AccountInvitation, Offer)>, Error> {
     let found = account_invitation::find(database, credential.id())?.filter(|row| {
         row.expires_at > now && StoredSecret::new(row.hash.clone()).matches(credential)
     });
@@ -70,9 +67,7 @@ fn find_valid(
     if row.user_id != user_id {
         return Err(refusal::account_invitation_of_other());
     }
-    let user = user::find(database, &row.user_id)?;
-    let account = crate::store::account::find(database, &row.account_id)?;
-    let (Some(user), Some(account)) = (user, account) else {
+    let Some(account) = crate::store::account::find(database, &row.account_id)? else {
         return Ok(None);
     };
     if !can_still_invite(database, &row)? {
@@ -82,7 +77,7 @@ fn find_valid(
         account_name: account.name,
         role: row.role,
     };
-    Ok(Some((row, offer, user)))
+    Ok(Some((row, offer)))
 }
 
 /// Whether who created an invitation could still do so: a user or a client with the rights, in the account
@@ -90,37 +85,31 @@ fn find_valid(
 fn can_still_invite(database: &mut Database, row: &AccountInvitation) -> Result<bool, Error> {
     let needed = Rights::of_role(row.role).with(Right::UsersWrite);
     let suffices = |rights: Rights| needed.difference(rights) == Rights::default();
-    if let Some(email) = row.created_by.strip_prefix("user ") {
-        let Some(inviter) = user::find_by_email(database, email)? else {
-            return Ok(false);
-        };
-        if inviter.is_operator() {
-            return Ok(true);
+    match ActorName::parse(&row.created_by) {
+        ActorName::CommandLine => Ok(true),
+        ActorName::User(email) => {
+            let Some(inviter) = user::find_by_email(database, email)? else {
+                return Ok(false);
+            };
+            if inviter.is_operator() {
+                return Ok(true);
+            }
+            let all = membership::of_user(database, &inviter)?;
+            Ok(all
+                .iter()
+                .filter(|own| own.account_id == row.account_id)
+                .any(|own| suffices(Rights::of_role(own.role))))
         }
-        let all = membership::of_user(database, &inviter)?;
-        return Ok(all
-            .iter()
-            .filter(|own| own.account_id == row.account_id)
-            .any(|own| suffices(Rights::of_role(own.role))));
+        ActorName::Client(client_id) => {
+            let Some(client) = client::find(database, client_id)? else {
+                return Ok(false);
+            };
+            let rights = Rights::in_scope(&client.scope);
+            let in_reach = client.account_id == row.account_id || rights.contains(Right::Operator);
+            Ok(client.is_active() && in_reach && suffices(rights))
+        }
+        ActorName::Other => Ok(false),
     }
-    if let Some(client_id) = row.created_by.strip_prefix("client ") {
-        let Some(client) = client::find(database, client_id)? else {
-            return Ok(false);
-        };
-        let rights = Rights::in_scope(&client.scope);
-        let in_reach = client.account_id == row.account_id || rights.contains(Right::Operator);
-        return Ok(client.is_active() && in_reach && suffices(rights));
-    }
-    Ok(true)
-}
-
-/// The passwords with which a user joins another account.
-#[derive(Debug)]
-pub struct NewPassword {
-    /// The current password.
-    pub current: SecretString,
-    /// The new one.
-    pub new: SecretString,
 }
 
 /// Accepts an invitation: the user belongs to the account from now on, and the session uses it. The password
@@ -147,64 +136,30 @@ pub async fn accept(
     find(server, session, link, now)
         .await?
         .ok_or_else(invalid_link)?;
-    let NewPassword { current, new } = passwords;
-    let presented = Password::presented(new.clone());
-    let new = usable_password(&server.store, new, session.email())
-        .await
-        .map_err(|error| error.field("new"))?;
-    let verified = confirm_password(server, session, current, "current", context).await?;
-    let stored = session.user.password_hash.as_deref();
-    let known = Caller::Known;
-    if server.passwords.matches(stored, presented, known).await? {
-        return Err(refusal::password_unchanged().field("new"));
-    }
-    let hash = server.passwords.hash(new).await?;
-    let old = session.row.clone();
-    let (cookie, row) = new_session(
-        server,
-        (&old.user_id, None),
-        old.proven,
-        &old.agent,
-        context,
-    );
+    let (change, cookie) = PasswordChange::confirm(server, session, passwords, context).await?;
     let in_use = session.account_id().map(str::to_owned);
     let recorder = recorder(&session.user, context);
     server
         .store
         .write(now, move |transaction| {
-            ensure_active(transaction, &old)?;
-            let database = transaction.database();
-            let found = find_valid(database, &credential, &old.user_id, now)?;
-            let (invitation, _, mut user) = found.ok_or_else(invalid_link)?;
-            if verified.reload(transaction)?.is_none() {
-                return Err(refusal::wrong_current_password().field("current"));
-            }
+            let mut user = change.user(transaction)?;
+            let found = find_valid(transaction.database(), &credential, &user.id, now)?;
+            let (invitation, _) = found.ok_or_else(invalid_link)?;
             join(transaction, &invitation, &user, now)?;
-            let account_id = invitation.account_id.as_str();
+            let (email, account_id) = (user.email.clone(), invitation.account_id.as_str());
             recorder.record(
                 transaction,
                 Action::AccountInvitationAccept,
                 Some(account_id),
-                &user.email,
+                &email,
             )?;
-            user.password_hash = Some(hash.clone());
-            user.wrong_codes = 0;
             user.email_notices = true;
-            user::update(transaction, &user)?;
-            password_links::delete_all_links(transaction, &user.id)?;
-            session::delete_all(transaction, &user.id, None)?;
-            // A new cookie is not a new sign-in, so the session's maximum age stays.
-            let row = Session {
-                expires_at: old.expires_at,
-                account_id: Some(account_id.to_owned()),
-                ..row.clone()
-            };
-            session::insert(transaction, &row)?;
+            change.write(transaction, user, Some(account_id))?;
             Ok::<_, Error>(recorder.record(
                 transaction,
                 Action::UserChangePassword,
                 in_use.as_deref(),
-                &user.email,
+                &email,
             )?)
         })
         .await?;
@@ -267,9 +222,9 @@ pub async fn decline(
     server
         .store
         .write(now, move |transaction| {
-            ensure_active(transaction, &row)?;
-            let found = find_valid(transaction.database(), &credential, &row.user_id, now)?;
-            let (invitation, _, user) = found.ok_or_else(invalid_link)?;
+            let user = active_user(transaction, &row)?;
+            let found = find_valid(transaction.database(), &credential, &user.id, now)?;
+            let (invitation, _) = found.ok_or_else(invalid_link)?;
             account_invitation::delete(transaction, &invitation)?;
             Ok(recorder.record(
                 transaction,
