@@ -4,11 +4,14 @@
 //! value that a caller chooses, so the number of series is bounded. No label is named `job` or
 //! `instance`: Prometheus itself sets these.
 
+mod labels;
+mod process;
+mod text;
+
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -16,6 +19,14 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use self::labels::{
+    CacheLabels, CacheResultLabels, DecisionLabels, DeliveryLabels, ErrorLabels, GrantLabels,
+    IntrospectionLabels, JobLabels, JobRunLabels, Outcome, OutcomeLabels, PoolLabels, QueueLabels,
+    ReasonLabels, StatusLabels,
+};
+pub use self::labels::{CredentialKind, Decision, DeliveryOutcome, JobOutcome};
+use self::process::Process;
+use self::text::to_prometheus_text;
 use crate::clock::Timestamp;
 
 /// Upper bounds of request durations, in seconds. A token takes a few milliseconds on an idle
@@ -23,164 +34,6 @@ use crate::clock::Timestamp;
 const DURATION_BUCKETS: [f64; 14] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
 ];
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StatusLabels {
-    route: String,
-    status: u16,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OutcomeLabels {
-    route: String,
-    outcome: Outcome,
-}
-
-/// The class of a response, as a label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-#[expect(non_camel_case_types, reason = "the names are label values")]
-enum Outcome {
-    success,
-    client_error,
-    server_error,
-}
-
-impl Outcome {
-    fn of(status: u16) -> Self {
-        match status {
-            ..400 => Outcome::success,
-            400..500 => Outcome::client_error,
-            _ => Outcome::server_error,
-        }
-    }
-}
-
-macro_rules! label {
-    ($($labels:ident { $name:ident });* $(;)?) => {$(
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-        struct $labels {
-            $name: &'static str,
-        }
-    )*};
-}
-
-label! {
-    ErrorLabels { code };
-    GrantLabels { grant_type };
-    DecisionLabels { decision };
-    ReasonLabels { reason };
-    CacheLabels { cache };
-    PoolLabels { pool };
-    QueueLabels { queue };
-    JobLabels { name };
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct JobRunLabels {
-    name: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct IntrospectionLabels {
-    credential: &'static str,
-    active: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CacheResultLabels {
-    cache: &'static str,
-    result: &'static str,
-}
-
-/// How a run of a background job ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JobOutcome {
-    /// It did its work, or found nothing to do.
-    Success,
-    /// It returned an error.
-    Failure,
-    /// It panicked, and was restarted.
-    Panic,
-}
-
-impl JobOutcome {
-    const ALL: [JobOutcome; 3] = [JobOutcome::Success, JobOutcome::Failure, JobOutcome::Panic];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            JobOutcome::Success => "success",
-            JobOutcome::Failure => "failure",
-            JobOutcome::Panic => "panic",
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DeliveryLabels {
-    outcome: &'static str,
-}
-
-/// What became of an event for a webhook, or of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeliveryOutcome {
-    /// The receiver accepted the request.
-    Success,
-    /// The receiver did not accept the request.
-    Failure,
-    /// It was not sent, since the webhook, the recipient or the server had too many.
-    Dropped,
-}
-
-impl DeliveryOutcome {
-    const ALL: [DeliveryOutcome; 3] = [
-        DeliveryOutcome::Success,
-        DeliveryOutcome::Failure,
-        DeliveryOutcome::Dropped,
-    ];
-
-    const fn labels(self) -> DeliveryLabels {
-        let outcome = match self {
-            DeliveryOutcome::Success => "success",
-            DeliveryOutcome::Failure => "failure",
-            DeliveryOutcome::Dropped => "dropped",
-        };
-        DeliveryLabels { outcome }
-    }
-}
-
-/// The kind of credential that an introspection was about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CredentialKind {
-    /// A JWT access token, or anything that is not an API key.
-    AccessToken,
-    /// An API key.
-    ApiKey,
-}
-
-/// The decision of forward authentication (`/verify`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// 200.
-    Allowed,
-    /// 401: no active credential, or one for another resource server.
-    Unauthenticated,
-    /// 403: the scope is not sufficient.
-    InsufficientScope,
-    /// Anything else: a bad request, too many failures, or a store that gives no answer.
-    Error,
-}
-
-impl Decision {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Decision::Allowed => "allowed",
-            Decision::Unauthenticated => "unauthenticated",
-            Decision::InsufficientScope => "insufficient_scope",
-            Decision::Error => "error",
-        }
-    }
-}
 
 /// The state of a bounded in-memory cache.
 #[derive(Clone, Copy, Debug, Default)]
@@ -295,18 +148,6 @@ pub struct Metrics {
     signing_key_age: Gauge<f64, AtomicU64>,
     signing_key_max_age: Gauge<f64, AtomicU64>,
     process: Process,
-}
-
-/// The `process_*` metrics that every Prometheus client library has.
-#[derive(Default)]
-struct Process {
-    cpu: Counter<f64, AtomicU64>,
-    resident: Gauge,
-    virtual_memory: Gauge,
-    open_fds: Gauge,
-    max_fds: Gauge,
-    threads: Gauge,
-    started: Gauge<f64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -723,129 +564,4 @@ fn advance(counter: &Counter, total: u64) {
 
 fn gauge(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-impl Process {
-    fn register(&self, registry: &mut Registry) {
-        let cpu = "User and system CPU time spent";
-        registry.register_with_unit("cpu", cpu, Unit::Seconds, self.cpu.clone());
-        registry.register_with_unit(
-            "resident_memory",
-            "Resident memory",
-            Unit::Bytes,
-            self.resident.clone(),
-        );
-        registry.register_with_unit(
-            "virtual_memory",
-            "Virtual memory",
-            Unit::Bytes,
-            self.virtual_memory.clone(),
-        );
-        registry.register("open_fds", "Open file descriptors", self.open_fds.clone());
-        registry.register(
-            "max_fds",
-            "The most file descriptors that may be open",
-            self.max_fds.clone(),
-        );
-        registry.register("threads", "Threads", self.threads.clone());
-        let started = "When the process started, since the epoch";
-        registry.register_with_unit("start_time", started, Unit::Seconds, self.started.clone());
-    }
-
-    /// Reads `/proc/self`. A value that cannot be read keeps its last state, so that the scrape
-    /// succeeds.
-    fn read(&self, started: i64) {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "seconds since the epoch are far below 2^52"
-        )]
-        self.started.set(started as f64);
-        let Ok(process) = procfs::process::Process::myself() else {
-            return;
-        };
-        if let Ok(stat) = process.stat() {
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "ticks of a CPU stay far below 2^52"
-            )]
-            let seconds = (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64;
-            self.cpu
-                .inner()
-                .store(seconds.to_bits(), std::sync::atomic::Ordering::Relaxed);
-            self.resident.set(
-                i64::try_from(stat.rss.saturating_mul(procfs::page_size())).unwrap_or(i64::MAX),
-            );
-            self.virtual_memory
-                .set(i64::try_from(stat.vsize).unwrap_or(i64::MAX));
-            self.threads.set(stat.num_threads);
-        }
-        if let Ok(count) = process.fd_count() {
-            self.open_fds.set(gauge(count));
-        }
-        if let Ok(limits) = process.limits()
-            && let procfs::process::LimitValue::Value(most) = limits.max_open_files.soft_limit
-        {
-            self.max_fds.set(i64::try_from(most).unwrap_or(i64::MAX));
-        }
-    }
-}
-
-/// Converts OpenMetrics to the Prometheus text format 0.0.4, in which HELP and TYPE of a counter or
-/// an info carry the name of its series, and which has no units and no end mark.
-fn to_prometheus_text(openmetrics: &str) -> String {
-    let mut text = String::with_capacity(openmetrics.len());
-    let mut help = None;
-    for line in openmetrics.lines() {
-        if let Some(rest) = line.strip_prefix("# HELP ") {
-            help = rest.split_once(' ');
-        } else if let Some((name, kind)) = line
-            .strip_prefix("# TYPE ")
-            .and_then(|rest| rest.split_once(' '))
-        {
-            let (suffix, kind) = match kind {
-                "counter" => ("_total", "counter"),
-                "info" => ("_info", "gauge"),
-                "unknown" => ("", "untyped"),
-                other => ("", other),
-            };
-            if let Some((_, words)) = help.take_if(|(named, _)| *named == name) {
-                text.push_str(&format!("# HELP {name}{suffix} {words}\n"));
-            }
-            text.push_str(&format!("# TYPE {name}{suffix} {kind}\n"));
-        } else if !line.starts_with('#') {
-            text.push_str(line);
-            text.push('\n');
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_prometheus_text_format_names_counters_by_their_series() {
-        let openmetrics = "# HELP a_requests Requests.\n# TYPE a_requests counter\na_requests_total{route=\"/\"} 3\n\
-                           # HELP a_size_bytes Size.\n# TYPE a_size_bytes gauge\n# UNIT a_size_bytes bytes\na_size_bytes 7\n\
-                           # HELP a_build Build.\n# TYPE a_build info\na_build_info{version=\"1\"} 1\n# EOF\n";
-        let expected = "# HELP a_requests_total Requests.\n# TYPE a_requests_total counter\na_requests_total{route=\"/\"} 3\n\
-                        # HELP a_size_bytes Size.\n# TYPE a_size_bytes gauge\na_size_bytes 7\n\
-                        # HELP a_build_info Build.\n# TYPE a_build_info gauge\na_build_info{version=\"1\"} 1\n";
-        assert_eq!(to_prometheus_text(openmetrics), expected);
-    }
-
-    #[test]
-    fn outcomes_are_classes_of_the_status() {
-        for (status, outcome) in [
-            (200, Outcome::success),
-            (304, Outcome::success),
-            (400, Outcome::client_error),
-            (429, Outcome::client_error),
-            (500, Outcome::server_error),
-            (503, Outcome::server_error),
-        ] {
-            assert_eq!(Outcome::of(status), outcome, "{status}");
-        }
-    }
 }
