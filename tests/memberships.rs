@@ -697,8 +697,27 @@ on_both! {
         // Notices of each account.
         let client = world.client_with(&["--account", "One"]);
         world.cli(&["secret", "create", &client.id]);
-        arrives(BOB, "Client secret created");
-        arrives(ADA, "Client secret created");
+        let notice = arrives(BOB, "Client secret created").text;
+        assert!(!arrives(ADA, "Client secret created").text.contains("Account:"), "of one account");
+        // Of several accounts: the notice names its account, and its link leads there.
+        assert!(notice.contains("Account: One\n"), "{notice}");
+        let link = notice.split_whitespace().find(|word| word.contains("/portal/audit?in=")).unwrap();
+        let link = &link[link.find("/portal").unwrap()..];
+        let two = in_one_account(&world, EVE);
+        assert_eq!(Browser::of(&node, ADA).status(link), 200);
+        assert_eq!(bob.status(link), 403, "a developer does not see the audit");
+        world.cli(&["user", "set-role", BOB, "administrator", "--account", "One"]);
+        assert_eq!((bob.status(link), switch(&bob, &two).status), (200, 303));
+        let other = bob.get(link);
+        assert!(other.status == 403 && other.body.contains("This page belongs to One. You now use Two."), "{}", other.body);
+        assert_eq!(in_use(&bob), "Two", "a link switches nothing");
+        assert_eq!(bob.submit(&other, SWITCH, &[]).leads_to(), link);
+        assert_eq!((bob.status(link), in_use(&bob).as_str()), (200, "One"));
+        let eve = Browser::of(&node, EVE);
+        each_case([link, "/portal/profile?in=unknown", "/portal/profile?in=%00"], |link| {
+            let gone = eve.get(link);
+            assert!(gone.status == 403 && gone.body.contains("you can no longer use") && !gone.body.contains("One"), "{}", gone.body);
+        });
         // What was not sent yet is withdrawn with the invitation; others are sent.
         world.execute("UPDATE mails SET next_attempt_at = NULL");
         let pending = invite(&world, EVE, "One", "viewer");

@@ -14,7 +14,7 @@ use super::backoff::Backoff;
 use crate::clock::{TimeZone, Timestamp};
 use crate::credential::random_bytes;
 use crate::error::Error;
-use crate::manage::mail::{MailContent, MailKind, Render};
+use crate::manage::mail::{MailAccount, MailContent, MailKind, Render};
 use crate::manage::{account_invitation, invitation, password_reset};
 use crate::metrics::DeliveryOutcome;
 use crate::net::http_client::SendError;
@@ -246,8 +246,8 @@ impl Sender {
         mail: &Mail,
     ) -> Result<Result<Option<MailContent>, DeliveryFailure>, Error> {
         let server = &self.server;
-        let (user, language) = match mail.user_id.clone() {
-            None => (None, None),
+        let (user, language, account) = match mail.user_id.clone() {
+            None => (None, None, None),
             Some(id) => {
                 let (mail_id, kind) = (mail.id.clone(), mail.kind);
                 let mail_account = mail.account_id.clone();
@@ -260,24 +260,29 @@ impl Sender {
                         return Ok::<_, Error>(None);
                     };
                     let concerned = mail_account.as_deref();
-                    if let (MailKind::Notice, Some(account)) = (kind, concerned)
-                        && !membership::of_user(database, &user)?
-                            .iter()
-                            .any(|own| own.account_id == account)
-                    {
-                        return Ok(None);
+                    let mut named = None;
+                    if let (MailKind::Notice, Some(account)) = (kind, concerned) {
+                        let all = membership::of_user(database, &user)?;
+                        if !all.iter().any(|own| own.account_id == account) {
+                            return Ok(None);
+                        }
+                        if all.len() > 1 {
+                            let found = account::find_names(database, &[account.to_owned()])?;
+                            named = found.into_iter().next();
+                        }
                     }
                     let account = concerned.or(user.last_account());
                     let language = match (user.language, account) {
                         (None, Some(account)) => account::language(database, account)?,
                         (chosen, _) => chosen,
                     };
-                    Ok(Some((user, language)))
+                    Ok(Some((user, language, named)))
                 });
-                let Some((user, language)) = found.await? else {
+                let Some((user, language, named)) = found.await? else {
                     return Ok(Ok(None));
                 };
-                (Some(user), language)
+                let account = named.map(|(id, name)| MailAccount { id, name });
+                (Some(user), language, account)
             }
         };
         let link = match self.link(mail, user.as_ref()) {
@@ -290,6 +295,7 @@ impl Sender {
         Ok(Ok(Some(MailContent {
             kind: mail.kind,
             facts: mail.facts(),
+            account,
             recipient: mail.recipient.clone(),
             link,
             portal: server.issuer.endpoint("/portal"),

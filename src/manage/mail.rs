@@ -71,6 +71,8 @@ pub struct MailContent {
     pub kind: MailKind,
     /// The facts that it reports.
     pub facts: Facts,
+    /// The account that it concerns; none if the recipient has no other one.
+    pub account: Option<MailAccount>,
     /// The address of the recipient.
     pub recipient: String,
     /// The single-use link.
@@ -83,6 +85,14 @@ pub struct MailContent {
     pub language: Language,
     /// The time zone of the times.
     pub time_zone: TimeZone,
+}
+
+/// An account that a message concerns.
+pub struct MailAccount {
+    /// The id.
+    pub id: String,
+    /// The name.
+    pub name: String,
 }
 
 /// The subject and the text of a message.

@@ -12,6 +12,7 @@ use super::form::CSRF_TOKEN;
 use super::page::{NavItem, PageHeader, done, plain_page, redirect, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AnonymousForm, AuthenticatedForm, CurrentUser, PageContext};
+use super::sign_in::safe_redirect;
 use crate::error::refusal;
 use crate::manage::account::Account;
 use crate::manage::membership;
@@ -21,6 +22,19 @@ const SWITCH: &str = "/switch-account";
 
 /// The field with the id of the account.
 const ACCOUNT: &str = "account";
+
+/// The query parameter with the id of the account that a page is about. A link from outside the portal has it:
+/// the session may use another account.
+pub(super) const IN: &str = "in";
+
+/// The field with the page to go to after the switch.
+const NEXT: &str = "next";
+
+/// The path of a page of the portal about this account.
+pub(super) fn page_of(path: &str, account_id: &str) -> String {
+    let id: String = form_urlencoded::byte_serialize(account_id.as_bytes()).collect();
+    format!("{path}?{IN}={id}")
+}
 
 /// The name of the account in use, with a menu of the others. Empty for users with one account.
 pub(super) fn menu(context: &PageContext) -> Markup {
@@ -63,7 +77,55 @@ pub async fn switch(
         &user.request,
     )
     .await?;
-    Ok(redirect(&user.link(""), &[]))
+    Ok(redirect(&safe_redirect(&user, form.get(NEXT)), &[]))
+}
+
+/// The page in place of one about another account than the one in use, with the switch to it. The link alone
+/// switches nothing.
+pub(super) fn page_of_other_account(context: &PageContext, id: &str) -> HttpResponse {
+    let content = match own_open_account(context, id) {
+        Some(account) => {
+            let name = account.name.as_str();
+            html! {
+                p { (context.tr("page-of-account-text", &[("account", name.into()), ("current", in_use(context).into())])) }
+                (switch_form(context, account, &context.path_and_query))
+            }
+        }
+        None => html! {
+            p { (context.t("page-of-account-gone")) }
+            p { a.button href=(context.link("")) { (context.t("to-start")) } }
+        },
+    };
+    let header = PageHeader::titled(context.t("page-of-account"));
+    plain_page(context, StatusCode::FORBIDDEN, &header, content, &[])
+}
+
+/// The account of the user with this id, unless it is closed.
+fn own_open_account<'a>(context: &'a PageContext, id: &str) -> Option<&'a Account> {
+    let session = context.session.as_ref()?;
+    let mut own = session.accounts().iter().map(|(account, _)| account);
+    own.find(|account| account.id == id && account.closed_at.is_none())
+}
+
+/// The name of the account in use.
+fn in_use(context: &PageContext) -> &str {
+    let account = context.session.as_ref().and_then(|own| own.account());
+    account.map_or("", |account| account.name.as_str())
+}
+
+/// The button that switches to an account and leads on to `next`, and the link to the start page instead.
+fn switch_form(context: &PageContext, account: &Account, next: &str) -> Markup {
+    html! {
+        div.buttons {
+            form method="post" action=(context.link(SWITCH)) {
+                (hidden(CSRF_TOKEN, &context.csrf_token()))
+                (hidden(ACCOUNT, &account.id))
+                @if !next.is_empty() { (hidden(NEXT, next)) }
+                button.primary { (context.tr("other-account-switch", &[("account", account.name.as_str().into())])) }
+            }
+            a.button href=(context.link("")) { (context.t("to-start")) }
+        }
+    }
 }
 
 /// The page for a form that was opened in another account than the one in use. The form is not processed
@@ -73,28 +135,10 @@ pub(super) fn other_account_page(
     opened_in: &str,
     cookies: &[Cookie<'_>],
 ) -> HttpResponse {
-    let session = context.session.as_ref();
-    let own = session
-        .map(|session| session.accounts())
-        .unwrap_or_default();
-    let name = |account: &Account| account.name.clone();
-    let other = own
-        .iter()
-        .find(|(account, _)| account.id == opened_in && account.closed_at.is_none())
-        .map(|(account, _)| name(account));
-    let in_use = session.and_then(|session| session.account()).map(name);
-    let in_use = in_use.unwrap_or_default();
     let content = html! {
-        @if let Some(other) = &other {
-            p { (context.tr("other-account-text", &[("opened", other.as_str().into()), ("current", in_use.as_str().into())])) }
-            div.buttons {
-                form method="post" action=(context.link(SWITCH)) {
-                    (hidden(CSRF_TOKEN, &context.csrf_token()))
-                    (hidden(ACCOUNT, opened_in))
-                    button.primary { (context.tr("other-account-switch", &[("account", other.as_str().into())])) }
-                }
-                a.button href=(context.link("")) { (context.t("to-start")) }
-            }
+        @if let Some(other) = own_open_account(context, opened_in) {
+            p { (context.tr("other-account-text", &[("opened", other.name.as_str().into()), ("current", in_use(context).into())])) }
+            (switch_form(context, other, ""))
         } @else {
             p { (context.t("other-account-gone")) }
             p { a.button href=(context.link("")) { (context.t("to-start")) } }

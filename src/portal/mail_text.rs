@@ -2,6 +2,7 @@
 
 use fluent_bundle::FluentValue;
 
+use super::account_switch;
 use super::audit::action_message;
 use super::language::Language;
 use super::user_agent;
@@ -176,7 +177,10 @@ impl Writer<'_> {
             _ => ("mail-credential-advice", "/audit"),
         };
         paragraphs.push(self.t(advice));
-        paragraphs.push(self.url(path));
+        paragraphs.push(match &self.0.account {
+            Some(account) => self.url(&account_switch::page_of(path, &account.id)),
+            None => self.url(path),
+        });
         if !self.is_own() {
             paragraphs.push(self.turn_off());
         }
@@ -214,6 +218,8 @@ impl Writer<'_> {
                 lines.push(self.language().text("mail-fact", &arguments));
             }
         };
+        let account = self.0.account.as_ref();
+        line("field-account", account.map(|account| account.name.clone()));
         line("application", application.clone());
         line("field-name", name.clone());
         // The target of what happened to a user is the recipient.
@@ -231,11 +237,13 @@ impl Writer<'_> {
 mod tests {
     use super::*;
     use crate::clock::TimeZone;
+    use crate::manage::mail::MailAccount;
 
     fn content(kind: MailKind, facts: Facts, language: Language) -> MailContent {
         MailContent {
             kind,
             facts,
+            account: None,
             recipient: "ada@acme.example".to_owned(),
             link: Some("https://auth.example/portal/invitation#kwv_a_b".into()),
             portal: "https://auth.example/portal".to_owned(),
@@ -260,6 +268,27 @@ mod tests {
             assert!(!text.contains(['\r', '\u{7}']), "{text:?}");
             assert!(!text.contains("kwv_"), "{text}");
             assert!(!written.subject.contains("Your password"));
+        }
+    }
+
+    #[test]
+    fn a_notice_to_a_user_of_several_accounts_names_the_account() {
+        let facts = Facts {
+            action: Some("secret.create".to_owned()),
+            ..Facts::default()
+        };
+        for language in Language::ALL {
+            let mut content = content(MailKind::Notice, facts.clone(), language);
+            let alone = render(&content).text;
+            assert!(alone.expose().contains("/portal/audit\n"));
+            content.account = Some(MailAccount {
+                id: "a1".to_owned(),
+                name: "Acme\nEvil: 1".to_owned(),
+            });
+            let text = render(&content).text;
+            let text = text.expose();
+            assert!(text.contains("/portal/audit?in=a1\n"), "{text}");
+            assert!(text.contains(": AcmeEvil: 1\n"), "{text}");
         }
     }
 

@@ -638,6 +638,7 @@ fn error_response(request: &HttpRequest, error: &PageError) -> HttpResponse {
             });
             response
         }
+        PageError::PageOfOtherAccount(id) => account_switch::page_of_other_account(&context, id),
         PageError::DuplicateSubmission(list) => {
             page::redirect(&format!("{list}?done=already"), &[])
         }

@@ -31,6 +31,8 @@ pub enum PageError {
     Resubmit(&'static str),
     /// The form was opened in another account than the one in use. Holds the id of that account.
     OtherAccount(String),
+    /// The page is one of another account than the one in use. Holds the id of that account.
+    PageOfOtherAccount(String),
     /// The form was submitted twice, and the first submission succeeded. Holds the page that shows
     /// the result.
     DuplicateSubmission(String),
@@ -51,6 +53,7 @@ impl fmt::Display for PageError {
             PageError::EnrolmentRequired => f.write_str("a second factor must be enrolled"),
             PageError::Resubmit(message) => f.write_str(message),
             PageError::OtherAccount(_) => f.write_str("the form was opened in another account"),
+            PageError::PageOfOtherAccount(_) => f.write_str("the page is of another account"),
             PageError::DuplicateSubmission(_) => f.write_str("the form was submitted twice"),
         }
     }

@@ -20,7 +20,7 @@ use maud::Markup;
 use super::form::{CSRF_TOKEN, Form, IDEMPOTENCY_KEY};
 use super::language::{Arguments, Language, message_id};
 use super::page_error::PageError;
-use super::{cookies, csrf};
+use super::{account_switch, cookies, csrf};
 use crate::clock::{TimeZone, Timestamp};
 use crate::credential::new_id;
 use crate::error::{Code, Error};
@@ -428,7 +428,15 @@ impl FromRequest for CurrentUser {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
-        Box::pin(async move { require_full_session(page_context(&request).await?) })
+        Box::pin(async move {
+            let user = require_full_session(page_context(&request).await?)?;
+            match user.query(account_switch::IN).filter(|_| !user.is_operator()) {
+                Some(id) if Some(id.as_str()) != user.account_id() => {
+                    Err(PageError::PageOfOtherAccount(id))
+                }
+                _ => Ok(user),
+            }
+        })
     }
 }
 
