@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::portal::{Browser, PASSWORD, person, set_password};
+use crate::support::portal::{Browser, PASSWORD, hidden, person, set_password};
 use crate::support::smtp_server::{Reaction, SmtpServer};
 use crate::support::{Node, Reply, World, each_case, eventually, within};
 
@@ -36,6 +36,16 @@ fn accounts(world: &World) -> (String, String) {
     person(world, BOB, "administrator", Some("Two"));
     person(world, EVE, "viewer", Some("Two"));
     ids
+}
+
+/// The TOTP code of a secret, some steps from now.
+fn totp_code(secret: &str, steps: i64) -> String {
+    use totp_rs::{Builder, Secret};
+    let secret = Secret::try_from_base32(secret).unwrap();
+    let totp = Builder::new().with_secret(secret).with_account_name("x");
+    let at = keyward::clock::Timestamp::now().seconds() + 30 * steps;
+    let totp = totp.build().unwrap();
+    totp.generate(at.try_into().unwrap()).to_string()
 }
 
 /// Adds a user to a further account, as an invitation that was accepted does.
@@ -551,6 +561,45 @@ on_both! {
         assert!(enrolment.body.contains("Two"), "{}", enrolment.body);
         assert_eq!(eve.submit(&enrolment, SWITCH, &[("account", &two)]).status, 303);
         assert_eq!(eve.status("/portal/profile"), 200);
+    }
+
+    /// The second factor of the account in use comes first, and the link is not lost.
+    fn a_link_to_join_survives_the_sign_in_and_the_set_up_of_the_second_factor(world: World) {
+        accounts(&world);
+        world.cli(&["account", "update", "Two", "--require-second-factor", "on"]);
+        let node = world.start();
+        let link = link_of(&invite(&world, EVE, "One", "viewer")).to_owned();
+        let set_up = "/portal/profile/second-factor";
+        // Signed in before.
+        let early = Browser::of(&node, EVE);
+        let form = early.act(JOIN, &[("link", &link)]);
+        assert!(form.status == 200 && form.body.contains("requires two-step verification"), "{}", form.body);
+        // Signed in only then.
+        let eve = Browser::new(&node);
+        let sign_in = open(&eve, &link);
+        let form = eve.submit(&sign_in, "/portal/sign-in", &[("email", EVE), ("password", PASSWORD)]);
+        assert!(form.status == 200 && !eve.cookie("keyward").is_empty(), "{}", form.body);
+        let wrong = eve.submit(&form, set_up, &[("password", PASSWORD), ("code", "000000x")]);
+        assert_eq!(wrong.status, 403, "{}", wrong.body);
+        let code = totp_code(&form.shown("secret"), 0);
+        let codes = eve.submit(&wrong, set_up, &[("password", PASSWORD), ("code", &code)]);
+        assert!(codes.body.contains("Recovery codes"), "{}", codes.body);
+        let offer = eve.submit(&codes, JOIN, &[]);
+        assert!(offer.body.contains("Join account") && !offer.body.contains("Required in this account"), "{}", offer.body);
+        let reloaded = eve.submit(&wrong, set_up, &[("password", PASSWORD), ("code", &code)]);
+        assert_eq!(eve.submit(&reloaded, JOIN, &[]).status, 200);
+        // With a second factor, it is asked for first.
+        let again = Browser::new(&node);
+        let question = again.sign_in(EVE, PASSWORD);
+        assert_eq!(question.status, 200);
+        let token = hidden(&question, "/portal/second-factor").remove(0).1;
+        let question = again.post(JOIN, &[], &[("csrf_token", &token), ("link", &link)]);
+        let on = again.submit(&question, "/portal/second-factor", &[("code", &totp_code(&form.shown("secret"), 1))]);
+        assert!(again.submit(&on, JOIN, &[]).body.contains("Join account"), "{}", on.body);
+        // The account that is offered may require it too.
+        let link = link_of(&invite(&world, ADA, "Two", "viewer")).to_owned();
+        let offer = open(&Browser::of(&node, ADA), &link);
+        assert!(offer.body.contains("Required in this account") && offer.body.contains("after you join"), "{}", offer.body);
     }
 
     /// Whoever manages one account of a user cannot act as the user in another one.

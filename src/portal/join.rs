@@ -11,6 +11,7 @@ use super::form::{CSRF_TOKEN, Form};
 use super::page::{NavItem, PageHeader, done, plain_page, redirect, user_page};
 use super::page_error::{PageError, recoverable};
 use super::password_link::{self, PasswordLink, submitted};
+use super::profile;
 use super::session_extractor::{AnonymousForm, AuthenticatedForm, CurrentUser, PageContext};
 use super::sign_in;
 use crate::error::{Code, Error};
@@ -35,21 +36,31 @@ pub async fn show(context: PageContext) -> Result<HttpResponse, PageError> {
     Ok(LINK.paste_page(context, StatusCode::OK, None, &Form::default()))
 }
 
-/// What a valid link offers; first the sign-in, if nobody has signed in.
+/// What a valid link offers; first the sign-in, if nobody has signed in, and the set-up of the second factor,
+/// if the account in use requires one.
 pub async fn open(
     AnonymousForm { context, form, .. }: AnonymousForm,
 ) -> Result<HttpResponse, PageError> {
-    if context.session.is_none() {
-        let notice = html! { (context.t("join-sign-in")) };
-        return Ok(sign_in::sign_in_first(
-            context,
-            StatusCode::OK,
-            notice,
-            &form,
-        ));
+    match &context.session {
+        None => {
+            let notice = html! { (context.t("join-sign-in")) };
+            let ok = StatusCode::OK;
+            return Ok(sign_in::sign_in_first(context, ok, notice, &form));
+        }
+        Some(session) if session.awaits_second_factor() => {
+            return Ok(sign_in::second_factor_first(&context, &form));
+        }
+        Some(session) if session.must_enrol() => return enrol_first(context, &form),
+        Some(_) => (),
     }
     let user = CurrentUser::complete(context)?;
     offer_page(&user, &form, None).await
+}
+
+/// The page to set up the second factor, after which the link can be opened.
+pub(super) fn enrol_first(context: PageContext, form: &Form) -> Result<HttpResponse, PageError> {
+    let user = CurrentUser::enrolling(context)?;
+    profile::enrol_first(&user, form)
 }
 
 /// The page after the sign-in, which leads on to what the link offers.
@@ -62,13 +73,19 @@ pub(super) fn continue_page(
     let content = html! {
         (warning.unwrap_or_default())
         p { (context.t("join-signed-in")) }
-        (components::form(context, PATH, html! {
-            (hidden(password_link::FIELD, submitted(form)))
-            button.primary { (context.t("continue")) }
-        }))
+        (continue_button(context, form, "continue"))
     };
     let header = PageHeader::titled(context.t("join"));
     plain_page(context, StatusCode::OK, &header, content, cookies)
+}
+
+/// The button that leads on to what the link offers.
+pub(super) fn continue_button(context: &PageContext, form: &Form, label: &str) -> Markup {
+    let fields = html! {
+        (hidden(password_link::FIELD, submitted(form)))
+        button.primary { (context.t(label)) }
+    };
+    components::form(context, PATH, fields)
 }
 
 async fn offer_page(
@@ -97,7 +114,9 @@ fn offer_content(user: &CurrentUser, link: &str, offer: &Offer, error: Option<&E
         dl.facts.card {
             dt { (user.t("field-account")) } dd { (offer.account_name) }
             dt { (user.t("field-role")) } dd { (user.t(&format!("role-{}", offer.role))) }
+            @if offer.requires_second_factor { dt { (user.t("second-factor")) } dd { (user.t("join-second-factor")) } }
         }
+        @if offer.requires_second_factor && !user.session.has_second_factor() { p { (user.t("join-second-factor-later")) } }
         form method="post" action=(user.link(ACCEPT)) {
             (hidden(CSRF_TOKEN, &user.csrf_token()))
             (hidden(password_link::FIELD, link))

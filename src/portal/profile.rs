@@ -9,10 +9,12 @@ use zeroize::Zeroizing;
 use super::account_switch::own_accounts;
 use super::components::{self, Field, badge, copy, hidden, table};
 use super::form::{CSRF_TOKEN, Form};
+use super::join;
 use super::language::Language;
 use super::page::{self, NavItem, PageHeader, done, redirect, user_page};
 use super::page_error::PageError;
 use super::session_extractor::{AnonymousForm, AuthenticatedForm, CurrentUser, PageContext};
+use super::sign_in::{keep_link, kept_link};
 use super::user_agent;
 use crate::clock::TimeZone;
 use crate::error::{Code, Error, refusal};
@@ -255,13 +257,20 @@ pub async fn show_enrolment(context: PageContext) -> Result<HttpResponse, PageEr
         return Ok(redirect(&user.link("/profile"), &[]));
     }
     let enrolment = profile::begin_enrolment(&user.server, &user.session)?;
-    Ok(enrolment_page(&user, &enrolment, None))
+    Ok(enrolment_page(&user, &enrolment, None, None))
+}
+
+/// The page to enrol a second factor, after which the link to join an account can be opened.
+pub(super) fn enrol_first(user: &CurrentUser, link: &Form) -> Result<HttpResponse, PageError> {
+    let enrolment = profile::begin_enrolment(&user.server, &user.session)?;
+    Ok(enrolment_page(user, &enrolment, None, Some(link)))
 }
 
 fn enrolment_page(
     user: &CurrentUser,
     enrolment: &Enrolment,
     error: Option<&Error>,
+    link: Option<&Form>,
 ) -> HttpResponse {
     let content = html! {
         @if user.session.must_enrol() { div.hint { p { (user.t("second-factor-first")) } } }
@@ -275,6 +284,7 @@ fn enrolment_page(
             li {
                 (components::form(user, "/profile/second-factor", html! {
                     (hidden("sealed", &enrolment.sealed))
+                    @if let Some(link) = link { (keep_link(user, link)) }
                     (Field::new(user, "password", error).help("help-own-password").input_with("password", "", "current-password"))
                     (Field::new(user, "code", error).help("help-first-code").input_with("text", "", "one-time-code"))
                     button.primary { (user.t("second-factor-confirm")) }
@@ -330,8 +340,12 @@ pub async fn enrol(
     AnonymousForm { context, form, .. }: AnonymousForm,
 ) -> Result<HttpResponse, PageError> {
     let user = CurrentUser::enrolling(context)?;
+    let link = kept_link(&user, &form);
     if user.session.has_second_factor() {
         // The page with the recovery codes was reloaded.
+        if let Some(link) = &link {
+            return Ok(join::continue_page(&user, link, None, &[]));
+        }
         return Ok(done(&user, "/profile", "second-factor-there"));
     }
     let sealed = form.get("sealed");
@@ -344,16 +358,21 @@ pub async fn enrol(
     )
     .await
     {
-        Ok(codes) => Ok(recovery_codes_page(&user, &codes)),
+        Ok(codes) => Ok(recovery_codes_page(&user, &codes, link.as_ref())),
         Err(error) if error.wrong_field().is_some() || error.code() == Code::TooManyRequests => {
             let enrolment = profile::resume_enrolment(&user.server, &user.session, sealed)?;
-            Ok(enrolment_page(&user, &enrolment, Some(&error)))
+            let page = enrolment_page(&user, &enrolment, Some(&error), link.as_ref());
+            Ok(page)
         }
         Err(error) => Err(error.into()),
     }
 }
 
-fn recovery_codes_page(user: &CurrentUser, codes: &[SecretString]) -> HttpResponse {
+fn recovery_codes_page(
+    user: &CurrentUser,
+    codes: &[SecretString],
+    link: Option<&Form>,
+) -> HttpResponse {
     let shown: Vec<&str> = codes.iter().map(SecretString::expose).collect();
     let lines = Zeroizing::new(shown.join("\n"));
     let content = html! {
@@ -362,7 +381,8 @@ fn recovery_codes_page(user: &CurrentUser, codes: &[SecretString]) -> HttpRespon
             p { (user.t("recovery-codes-text")) }
             (copy(user, &user.t("recovery-codes"), "codes", &lines))
         }
-        p { a.button.primary href=(user.link("")) { (user.t("recovery-codes-saved")) } }
+        @if let Some(link) = link { (join::continue_button(user, link, "recovery-codes-saved")) }
+        @else { p { a.button.primary href=(user.link("")) { (user.t("recovery-codes-saved")) } } }
     };
     let notice = Some(html! { (user.t("done-second-factor")) });
     user_page(
@@ -401,7 +421,7 @@ pub async fn renew_recovery_codes(
     )
     .await
     {
-        Ok(codes) => Ok(recovery_codes_page(&user, &codes)),
+        Ok(codes) => Ok(recovery_codes_page(&user, &codes, None)),
         Err(error) => second_factor_error(&user, error).await,
     }
 }

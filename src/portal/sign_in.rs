@@ -183,6 +183,16 @@ async fn proceed(
         let page = second_factor_page(&context, StatusCode::OK, submitted, None, &cookies);
         return Ok(page);
     }
+    if let Some(link) = kept_link(&context, submitted)
+        && context.session.as_ref().is_some_and(|own| own.must_enrol())
+    {
+        let mut page = join::enrol_first(context, &link)?;
+        for cookie in &cookies {
+            // The values are of the characters that a cookie can have.
+            let _ = page.add_cookie(cookie);
+        }
+        return Ok(page);
+    }
     if submitted.checked(RESUBMIT_TO) {
         let in_use = context
             .session
@@ -225,8 +235,8 @@ fn resubmission_page(
     let path = safe_redirect(context, submitted.get(RESUBMIT_TO));
     let warning =
         (outcome.wrong_codes > 0).then(|| wrong_codes_warning(context, outcome.wrong_codes));
-    if path == context.link(join::PATH) {
-        return join::continue_page(context, &form, warning, cookies);
+    if let Some(link) = kept_link(context, submitted) {
+        return join::continue_page(context, &link, warning, cookies);
     }
     let content = html! {
         (warning.unwrap_or_default())
@@ -296,13 +306,41 @@ pub(super) fn sign_in_first(
     notice: Markup,
     form: &Form,
 ) -> HttpResponse {
+    let submitted = kept(&context, form);
+    sign_in_page(context, status, Some(notice), &submitted, None)
+}
+
+/// The fields with a form that is submitted after the sign-in.
+fn kept(context: &PageContext, form: &Form) -> Form {
+    // The link to join an account can be opened in each one.
+    let is_join = context.path_and_query == context.link(join::PATH);
     let (_, opened_in) = split_account(form.get(CSRF_TOKEN));
-    let submitted = Form::filled(&[
+    let opened_in = opened_in.filter(|_| !is_join);
+    Form::filled(&[
         (RESUBMISSION, &form.to_resubmission()),
         (RESUBMIT_TO, &context.path_and_query),
         (RESUBMIT_IN, opened_in.unwrap_or_default()),
-    ]);
-    sign_in_page(context, status, Some(notice), &submitted, None)
+    ])
+}
+
+/// The page that asks for the second factor, after which the form can be submitted.
+pub(super) fn second_factor_first(context: &PageContext, form: &Form) -> HttpResponse {
+    let submitted = kept(context, form);
+    second_factor_page(context, StatusCode::OK, &submitted, None, &[])
+}
+
+/// The fields that pass on the form with the link to join an account.
+pub(super) fn keep_link(context: &PageContext, form: &Form) -> Markup {
+    passed_on(&Form::filled(&[
+        (RESUBMISSION, &form.to_resubmission()),
+        (RESUBMIT_TO, &context.link(join::PATH)),
+    ]))
+}
+
+/// The form with the link to join an account, if it is what is to be submitted.
+pub(super) fn kept_link(context: &PageContext, submitted: &Form) -> Option<Form> {
+    let is_join = submitted.get(RESUBMIT_TO) == context.link(join::PATH);
+    is_join.then(|| Form::parse(submitted.get(RESUBMISSION).as_bytes()))
 }
 
 /// The page that asks for the second factor.

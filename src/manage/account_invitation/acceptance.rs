@@ -25,6 +25,8 @@ pub struct Offer {
     pub account_name: String,
     /// The role in the account.
     pub role: Role,
+    /// Whether the account requires a second factor.
+    pub requires_second_factor: bool,
 }
 
 /// What the link offers to the user of the session; `None` if it was used, replaced or withdrawn, has
@@ -76,6 +78,7 @@ fn find_valid(
     let offer = Offer {
         account_name: account.name,
         role: row.role,
+        requires_second_factor: account.requires_second_factor,
     };
     Ok(Some((row, offer)))
 }
