@@ -38,30 +38,40 @@ pub(super) fn page_of(path: &str, account_id: &str) -> String {
 
 /// The name of the account in use, with a menu of the others. Empty for users with one account.
 pub(super) fn menu(context: &PageContext) -> Markup {
-    let Some(session) = &context.session else {
-        return html! {};
-    };
-    let others = || {
-        let all = session.accounts().iter().map(|(account, _)| account);
-        all.filter(|account| Some(account.id.as_str()) != session.account_id())
-    };
-    let in_use = session.account();
-    if others().next().is_none() || session.awaits_second_factor() {
+    let others: Vec<&Account> = others(context).collect();
+    if others.is_empty() {
         return html! {};
     }
     html! {
         details.accounts {
-            summary { span.visually_hidden { (context.t("account-in-use")) " " } span.name { (in_use.map_or("", |account| account.name.as_str())) } }
+            summary { span.visually_hidden { (context.t("account-in-use")) " " } span.name { (in_use(context)) } }
             form method="post" action=(context.link(SWITCH)) {
                 p.group { (context.t("account-switch")) }
                 (hidden(CSRF_TOKEN, &context.csrf_token()))
-                @for account in others() {
+                @for account in others {
                     @if account.closed_at.is_some() { p.help { (account.name) " " (badge("off", &context.t("account-closed"))) } }
                     @else { button.quiet name=(ACCOUNT) value=(account.id) { (account.name) } }
                 }
             }
         }
     }
+}
+
+/// The name of the account in use, for narrow screens, on which the menu is behind a button.
+pub(super) fn label(context: &PageContext) -> Markup {
+    html! {
+        @if others(context).next().is_some() { p.in_use { (context.t("account-in-use")) " " (in_use(context)) } }
+    }
+}
+
+/// The accounts of the user besides the one in use; none before the second factor.
+fn others(context: &PageContext) -> impl Iterator<Item = &Account> {
+    let session = context.session.as_deref();
+    let session = session.filter(|session| !session.awaits_second_factor());
+    let in_use = session.and_then(|session| session.account_id());
+    let all = session.map_or(&[][..], |session| session.accounts());
+    let all = all.iter().map(|(account, _)| account);
+    all.filter(move |account| Some(account.id.as_str()) != in_use)
 }
 
 /// Switches to another account of the user. It takes a form that was opened in any account.

@@ -374,6 +374,7 @@ fn top_bar(context: &PageContext, header: &PageHeader<'_>, menu: Option<&Menu>) 
                         div.who { (links) }
                     }
                 }
+                (account_switch::label(context))
             }
         }
     }

@@ -430,7 +430,10 @@ impl FromRequest for CurrentUser {
         let request = request.clone();
         Box::pin(async move {
             let user = require_full_session(page_context(&request).await?)?;
-            match user.query(account_switch::IN).filter(|_| !user.is_operator()) {
+            match user
+                .query(account_switch::IN)
+                .filter(|_| !user.is_operator())
+            {
                 Some(id) if Some(id.as_str()) != user.account_id() => {
                     Err(PageError::PageOfOtherAccount(id))
                 }

@@ -200,6 +200,17 @@ async function joining(language) {
   await look(other, language, 'another account')
   await leads(other, () => other.locator('main form button').click())
   assert.equal(await other.locator('header > .who .accounts .name').textContent(), 'Acme Logistics')
+  // The account in use, on a phone; and a link to a page of the other one.
+  await to(other, '/profile')
+  await other.setViewportSize(PHONE)
+  await other.locator('header .in_use').getByText('Acme Logistics').waitFor()
+  await shot(other, `phone-account-in-use-${language}`)
+  await other.setViewportSize(DESK)
+  const elsewhere = `/profile?in=${await other.locator('header > .who .accounts button').first().getAttribute('value')}`
+  await to(other, elsewhere)
+  await look(other, language, 'page of another account')
+  await leads(other, () => other.locator('main form button').click())
+  assert.ok(other.url().endsWith(elsewhere))
   await leave(page)
   await to(guest, '/profile')
   await leads(guest, () => guest.locator('a[href$="/leave"]').last().click())
