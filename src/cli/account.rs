@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 
 use super::Context;
 use super::confirmation::Confirmation;
@@ -57,24 +57,30 @@ pub enum Account {
         account: String,
     },
     /// Change an account
+    #[command(group = ArgGroup::new("change").required(true).multiple(true))]
     Update {
         /// The account, by id or name
         account: String,
 
         /// New display name; must be unique
-        #[arg(long, required_unless_present_any = ["require_second_factor", "max_clients", "language"])]
+        #[arg(long, group = "change")]
         name: Option<String>,
 
         /// Require two-step verification of its users in the portal
-        #[arg(long, value_name = "on|off", hide_possible_values = true)]
+        #[arg(
+            long,
+            value_name = "on|off",
+            hide_possible_values = true,
+            group = "change"
+        )]
         require_second_factor: Option<Switch>,
 
         /// Maximum number of clients that its users and dynamic registration can create; "default" is 1000
-        #[arg(long, value_name = "N|default")]
+        #[arg(long, value_name = "N|default", group = "change")]
         max_clients: Option<ClientLimit>,
 
         /// Language of e-mail to users who have not chosen one: en, fr, or default for that of the server
-        #[arg(long)]
+        #[arg(long, group = "change")]
         language: Option<MailLanguage>,
     },
 }

@@ -1,5 +1,7 @@
 //! `keyward account-invitation`
 
+use std::str::FromStr;
+
 use clap::Subcommand;
 use serde_json::json;
 
@@ -22,7 +24,7 @@ pub enum AccountInvitation {
 
         /// Role in the account: administrator, developer or viewer
         #[arg(long)]
-        role: Role,
+        role: MemberRole,
 
         /// Account to join, by id or name [default: the oldest account]
         #[arg(long)]
@@ -39,6 +41,26 @@ pub enum AccountInvitation {
     },
 }
 
+/// A role within an account.
+#[derive(Clone, Copy)]
+pub struct MemberRole(Role);
+
+/// A text that is not a [`MemberRole`].
+#[derive(Debug, thiserror::Error)]
+#[error("the roles in an account are administrator, developer, viewer")]
+pub struct InvalidMemberRole;
+
+impl FromStr for MemberRole {
+    type Err = InvalidMemberRole;
+
+    fn from_str(text: &str) -> Result<Self, InvalidMemberRole> {
+        match text.parse() {
+            Ok(Role::Operator) | Err(_) => Err(InvalidMemberRole),
+            Ok(role) => Ok(MemberRole(role)),
+        }
+    }
+}
+
 impl AccountInvitation {
     pub async fn run(self, context: Context) -> Result<Output, Error> {
         let store = context.store()?;
@@ -46,7 +68,7 @@ impl AccountInvitation {
         match self {
             AccountInvitation::Create {
                 email,
-                role,
+                role: MemberRole(role),
                 account,
             } => {
                 let issuer = context.issuer(&store).await?;
