@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::str::FromStr;
 
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -54,19 +54,25 @@ pub enum User {
         account: Option<String>,
     },
     /// Change the language and the time zone of the portal for a user, and which e-mail the user gets
+    #[command(group = ArgGroup::new("change").required(true).multiple(true))]
     SetPreferences {
         email: String,
 
         /// Language: en, fr, or browser for that of the browser
-        #[arg(long, required_unless_present_any = ["time_zone", "email_notices"])]
+        #[arg(long, group = "change")]
         language: Option<LanguageChoice>,
 
         /// Name of the IANA time zone database, such as Europe/Paris or UTC
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", group = "change")]
         time_zone: Option<TimeZone>,
 
         /// E-mail about secrets and API keys, and about sign-ins with a new browser
-        #[arg(long, value_name = "on|off", hide_possible_values = true)]
+        #[arg(
+            long,
+            value_name = "on|off",
+            hide_possible_values = true,
+            group = "change"
+        )]
         email_notices: Option<Switch>,
     },
     /// Reset two-step verification of a user who lost their device and recovery codes
@@ -103,6 +109,17 @@ impl FromStr for LanguageChoice {
             "browser" => Ok(LanguageChoice(None)),
             code => Ok(LanguageChoice(Some(code.parse()?))),
         }
+    }
+}
+
+/// The refusal of an address that a user of another account has, with the command that invites the user.
+fn with_command(error: Error) -> Error {
+    match error.refusal() {
+        Some(refusal) if refusal.code() == "user_elsewhere" => Error::new(
+            error.code(),
+            format!("{}: keyward account-invitation create", refusal.text()),
+        ),
+        _ => error,
     }
 }
 
@@ -152,8 +169,9 @@ impl User {
                 role,
                 account,
             } => {
-                let user =
-                    user::create(&store, operator.may(UsersWrite)?, &email, role, account).await?;
+                let permit = operator.may(UsersWrite)?;
+                let created = user::create(&store, permit, &email, role, account).await;
+                let user = created.map_err(with_command)?;
                 Ok(Output::new(
                     &user,
                     format!("Created the user {} ({})", user.email, user.id),

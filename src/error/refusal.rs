@@ -95,6 +95,14 @@ refusals! {
     operators_manage_operators() = AccessDenied, "Only an operator can manage operators";
     operator_has_no_account() = Conflict, "An operator does not belong to an account: delete the user and create another";
     own_user() = Conflict, "You cannot do this to your own user; ask another administrator";
+    invited_without_password() = Conflict, "The user has not set a password yet and could not accept; an administrator of their account or an operator has to send them a new password link first";
+    user_would_be_deleted() = Conflict, "This is the user's only account, so removing the user would delete them; nothing was changed, confirm again";
+    user_gone() = NotFound, "The user was removed, or has left the account";
+    account_invitation_accepted() = NotFound, "The user has accepted the invitation";
+    account_invitation_declined() = NotFound, "The user has declined the invitation";
+    account_invitation_withdrawn() = NotFound, "The invitation was withdrawn, or ended when its creator could no longer invite";
+    account_invitation_replaced() = NotFound, "A newer invitation has replaced this one";
+    account_invitation_expired() = NotFound, "The invitation has expired";
     account_invitation_of_other() = AccessDenied, "The invitation is for another user; sign in as the user who was invited";
     account_invitations_full(limit: usize) = Conflict, "There can be at most {limit} open invitations; withdraw one first";
     account_invitations_refused(limit: usize) = TooManyRequests, "More than {limit} addresses within an hour belong to no user; try again later";

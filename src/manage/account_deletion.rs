@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::account::find_visible;
+use super::account_invitation::withdraw;
 use super::actor::Permit;
 use super::rights::AccountsWrite;
 use crate::clock::Timestamp;
@@ -151,10 +152,7 @@ fn delete_objects(
         deleted += 1;
     }
     for invitation in account_invitation::of_account(transaction.database(), account_id, BATCH)? {
-        account_invitation::delete(transaction, &invitation)?;
-        let invited = user::find(transaction.database(), &invitation.user_id)?;
-        let email = invited.map(|user| user.email).unwrap_or_default();
-        recorder.record(transaction, Action::AccountInvitationDelete, own, &email)?;
+        withdraw(transaction, recorder, &invitation)?;
         deleted += 1;
     }
     for user in membership::members(transaction.database(), account_id, BATCH)? {

@@ -16,7 +16,7 @@ use super::actor::{Permit, UsersRead, UsersWrite};
 use super::invitation::{INVITATION_TTL, send};
 use super::membership::check_actor;
 use super::user::{address_taken, check_email};
-use super::{account, invalid, not_found};
+use super::{account, has_nul, invalid, not_found};
 use crate::clock::Timestamp;
 use crate::config::Issuer;
 use crate::credential::{Credential, Kind};
@@ -33,14 +33,20 @@ use crate::store::user::{self, Role};
 use crate::store::{Database, Store, membership};
 
 mod acceptance;
+mod record;
 
 pub use acceptance::{Offer, accept, decline, find};
+use record::record;
+pub(super) use record::{end_those_of_client, end_those_of_user, withdraw};
 
 /// The path of the page that a link opens, below the issuer.
 const PATH: &str = "/portal/join";
 
 /// The most open invitations of an account.
 const MAX_OPEN: usize = 100;
+
+/// How many entries of the audit about a user are read, to find what became of an invitation.
+const LOOKED_AT: usize = 50;
 
 /// The most addresses without a user for which an account can try to create an invitation within an hour.
 const MAX_REFUSED_PER_HOUR: usize = 30;
@@ -127,7 +133,7 @@ pub async fn is_needed(
 ///
 /// # Errors
 /// `invalid_request` for an invalid address; `not_found` if no user has it; `conflict` for a member of the
-/// account, an operator, and beyond [`MAX_OPEN`]; `access_denied` for a role with rights that the actor does
+/// account, an operator, a user without a password, and beyond [`MAX_OPEN`]; `access_denied` for a role with rights that the actor does
 /// not have, and for a closed account; `temporarily_unavailable` beyond [`MAX_REFUSED_PER_HOUR`].
 pub async fn create(
     store: &Arc<Store>,
@@ -173,6 +179,10 @@ pub async fn create(
                 let taken = address_taken(database, &permit, &user, id)?;
                 return Err(taken.field("email"));
             }
+            // Nobody can accept without signing in.
+            if user.password_hash.is_none() {
+                return Err(refusal::invited_without_password().field("email"));
+            }
             let kind = MailKind::AccountInvitation;
             let mail_id = send(
                 transaction,
@@ -195,9 +205,7 @@ pub async fn create(
             };
             account_invitation::replace(transaction, &row)?;
             let action = Action::AccountInvitationCreate;
-            permit
-                .recorder()
-                .record(transaction, action, id, &user.email)?;
+            record(transaction, permit.recorder(), action, &row, &user.email)?;
             permit.store_result(transaction, action, &row.id)?;
             let mailed = row.mail_id.is_some();
             let view = AccountInvitationView {
@@ -305,6 +313,55 @@ pub async fn show(
         .await
 }
 
+/// What became of an invitation of this address that is not open any more, as the refusal of what was to be done
+/// with it. An operator names the account.
+///
+/// # Errors
+/// A [`StoreError`](crate::store::StoreError) if the database cannot be queried.
+pub async fn ended(
+    store: &Arc<Store>,
+    permit: Permit<UsersRead>,
+    id: &str,
+    email: &str,
+    account: Option<String>,
+) -> Result<Error, Error> {
+    let id = id.to_owned();
+    let filter = AuditFilter {
+        account_id: permit.account().map(str::to_owned).or(account),
+        target: Some(email.to_owned()),
+        ..AuditFilter::default()
+    };
+    if [&filter.account_id, &filter.target]
+        .into_iter()
+        .any(has_nul)
+    {
+        return Ok(refusal::account_invitation_expired());
+    }
+    store
+        .read(move |database| {
+            let found = account_invitation::find(database, &id)?;
+            if found.is_some_and(|row| permit.can_access(&row.account_id)) {
+                return Ok(refusal::account_invitation_expired());
+            }
+            let latest = audit::list(database, &filter, LOOKED_AT)?.entries;
+            let end = latest
+                .iter()
+                .find_map(|entry| match entry.action.parse().ok()? {
+                    Action::AccountInvitationAccept => Some(refusal::account_invitation_accepted()),
+                    Action::AccountInvitationDecline => {
+                        Some(refusal::account_invitation_declined())
+                    }
+                    Action::AccountInvitationDelete => {
+                        Some(refusal::account_invitation_withdrawn())
+                    }
+                    Action::AccountInvitationCreate => Some(refusal::account_invitation_replaced()),
+                    _ => None,
+                });
+            Ok(end.unwrap_or_else(refusal::account_invitation_expired))
+        })
+        .await
+}
+
 fn views(
     database: &mut Database,
     rows: Vec<AccountInvitation>,
@@ -343,15 +400,7 @@ pub async fn delete(store: &Arc<Store>, permit: Permit<UsersWrite>, id: &str) ->
             let found = found
                 .filter(|row| permit.can_access(&row.account_id))
                 .ok_or_else(|| not_found("account invitation", &id))?;
-            let invited = user::find(transaction.database(), &found.user_id)?;
-            account_invitation::delete(transaction, &found)?;
-            let email = invited.map(|user| user.email).unwrap_or_default();
-            permit.audit(
-                transaction,
-                Action::AccountInvitationDelete,
-                Some(&found.account_id),
-                &email,
-            )
+            Ok(withdraw(transaction, permit.recorder(), &found)?)
         })
         .await
 }

@@ -27,6 +27,11 @@ pub(super) fn user_name(email: &str) -> String {
     format!("user {email}")
 }
 
+/// The name of a client in the audit log.
+pub(super) fn client_name(client_id: &str) -> String {
+    format!("client {client_id}")
+}
+
 /// Who an actor is, by its name in the audit log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ActorName<'a> {

@@ -4,7 +4,7 @@
 use super::actor::{ActorName, Permit, RightType, UsersWrite};
 use super::rights::Rights;
 use super::session::{ActiveSession, active_user, recorder};
-use super::{AuthorizationServer, not_found};
+use super::{AuthorizationServer, account_invitation, not_found};
 use crate::error::{Error, refusal};
 use crate::request_context::RequestContext;
 use crate::store::account::{self, Account};
@@ -175,12 +175,13 @@ pub async fn leave(
                 return Err(refusal::last_administrator());
             }
             membership::delete(transaction, &user, &account_id)?;
-            Ok(recorder.record(
+            recorder.record(
                 transaction,
                 Action::MembershipLeave,
                 Some(&account_id),
                 &user.email,
-            )?)
+            )?;
+            account_invitation::end_those_of_user(transaction, &recorder, &user)
         })
         .await
 }

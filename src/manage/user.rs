@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::actor::{ActorName, Permit, UsersRead, UsersWrite};
 use super::membership::{Found, check_actor};
 use super::rights::Rights;
-use super::{account, has_nul, invalid, mail, second_factor};
+use super::{account, account_invitation, has_nul, invalid, mail, second_factor};
 use crate::clock::TimeZone;
 use crate::crypto::password::Password;
 pub use crate::crypto::password::Passwords;
@@ -339,6 +339,7 @@ pub async fn set_role(
             }
             let account_id = membership.as_ref().map(|own| own.account_id.as_str());
             permit.audit(transaction, Action::UserSetRole, account_id, &user.email)?;
+            account_invitation::end_those_of_user(transaction, permit.recorder(), &user)?;
             let changed = user::find(transaction.database(), &user.id)?;
             let changed = changed.ok_or_else(refusal::user_unknown)?;
             view(transaction.database(), &permit, changed)
@@ -438,7 +439,8 @@ pub async fn delete(
                 Action::MembershipDelete,
                 Some(&account_id),
                 &found.user.email,
-            )
+            )?;
+            account_invitation::end_those_of_user(transaction, permit.recorder(), &found.user)
         })
         .await
 }
@@ -450,7 +452,8 @@ fn delete_entirely(
     found: &Found,
 ) -> Result<(), Error> {
     user::delete(transaction, &found.user.id)?;
-    found.audit(transaction, permit, Action::UserDelete)
+    found.audit(transaction, permit, Action::UserDelete)?;
+    account_invitation::end_those_of_user(transaction, permit.recorder(), &found.user)
 }
 
 /// Removes a user's second factor and ends the user's sessions, for somebody who lost both the

@@ -134,7 +134,7 @@ fn offer_content(user: &CurrentUser, link: &str, offer: &Offer, error: Option<&E
 }
 
 fn gone_page(context: &PageContext) -> HttpResponse {
-    let content = html! { p { (context.t("invitation-gone-text")) } };
+    let content = html! { p { (context.t("join-gone-text")) } };
     password_link::gone_page(context, content)
 }
 

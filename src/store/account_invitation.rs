@@ -136,6 +136,21 @@ pub fn of_account(
         .load(database)?)
 }
 
+/// The invitations by this creator, expired ones too.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn of_creator(
+    database: &mut Database,
+    created_by: &str,
+) -> Result<Vec<AccountInvitation>, StoreError> {
+    Ok(account_invitations::table
+        .filter(account_invitations::created_by.eq(created_by))
+        .order((account_invitations::created_at, account_invitations::id))
+        .select(AccountInvitation::as_select())
+        .load(database)?)
+}
+
 /// Inserts an invitation, and deletes the one that the user had to this account.
 ///
 /// # Errors

@@ -1,22 +1,23 @@
 //! What the user who was invited does: sees what is offered, accepts or declines.
 
+use serde_json::json;
+
+use super::record::{can_still_invite, record};
 use crate::clock::Timestamp;
 use crate::credential::Credential;
 use crate::crypto::secret_hash::StoredSecret;
 use crate::error::{Error, refusal};
-use crate::manage::actor::ActorName;
 use crate::manage::invitation::parse_link;
 use crate::manage::membership::MAX_ACCOUNTS;
 use crate::manage::own_password::{NewPassword, PasswordChange};
-use crate::manage::rights::{Right, Rights};
 use crate::manage::session::{ActiveSession, active_user, recorder};
 use crate::manage::{AuthorizationServer, account};
 use crate::request_context::RequestContext;
 use crate::store::account_invitation::{self, AccountInvitation};
 use crate::store::audit::Action;
 use crate::store::membership::{self, Membership};
-use crate::store::user::{self, Role, User};
-use crate::store::{Database, Transaction, client};
+use crate::store::user::{Role, User};
+use crate::store::{Database, Transaction};
 
 /// What a user is invited to.
 #[derive(Clone, Debug)]
@@ -83,38 +84,6 @@ fn find_valid(
     Ok(Some((row, offer)))
 }
 
-/// Whether who created an invitation could still do so: a user or a client with the rights, in the account
-/// or as an operator. The command line has every right.
-fn can_still_invite(database: &mut Database, row: &AccountInvitation) -> Result<bool, Error> {
-    let needed = Rights::of_role(row.role).with(Right::UsersWrite);
-    let suffices = |rights: Rights| needed.difference(rights) == Rights::default();
-    match ActorName::parse(&row.created_by) {
-        ActorName::CommandLine => Ok(true),
-        ActorName::User(email) => {
-            let Some(inviter) = user::find_by_email(database, email)? else {
-                return Ok(false);
-            };
-            if inviter.is_operator() {
-                return Ok(true);
-            }
-            let all = membership::of_user(database, &inviter)?;
-            Ok(all
-                .iter()
-                .filter(|own| own.account_id == row.account_id)
-                .any(|own| suffices(Rights::of_role(own.role))))
-        }
-        ActorName::Client(client_id) => {
-            let Some(client) = client::find(database, client_id)? else {
-                return Ok(false);
-            };
-            let rights = Rights::in_scope(&client.scope);
-            let in_reach = client.account_id == row.account_id || rights.contains(Right::Operator);
-            Ok(client.is_active() && in_reach && suffices(rights))
-        }
-        ActorName::Other => Ok(false),
-    }
-}
-
 /// Accepts an invitation: the user belongs to the account from now on, and the session uses it. The password
 /// changes, all other sessions and all links for a password end, and this session gets a new cookie, which is
 /// returned. Whoever knew the password or turned the notices off, such as an administrator of the accounts
@@ -150,13 +119,15 @@ pub async fn accept(
             let (invitation, _) = found.ok_or_else(invalid_link)?;
             join(transaction, &invitation, &user, now)?;
             let (email, account_id) = (user.email.clone(), invitation.account_id.as_str());
-            recorder.record(
-                transaction,
-                Action::AccountInvitationAccept,
-                Some(account_id),
-                &email,
-            )?;
-            user.email_notices = true;
+            let action = Action::AccountInvitationAccept;
+            record(transaction, &recorder, action, &invitation, &email)?;
+            if !user.email_notices {
+                user.email_notices = true;
+                let action = Action::UserSetPreferences;
+                let details = json!({"email_notices": true});
+                let in_use = in_use.as_deref();
+                recorder.record_with(transaction, action, in_use, &email, &details)?;
+            }
             change.write(transaction, user, Some(account_id))?;
             Ok::<_, Error>(recorder.record(
                 transaction,
@@ -229,12 +200,9 @@ pub async fn decline(
             let found = find_valid(transaction.database(), &credential, &user.id, now)?;
             let (invitation, _) = found.ok_or_else(invalid_link)?;
             account_invitation::delete(transaction, &invitation)?;
-            Ok(recorder.record(
-                transaction,
-                Action::AccountInvitationDecline,
-                Some(&invitation.account_id),
-                &user.email,
-            )?)
+            let action = Action::AccountInvitationDecline;
+            let email = &user.email;
+            Ok(record(transaction, &recorder, action, &invitation, email)?)
         })
         .await
 }

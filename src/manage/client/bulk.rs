@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{ClientView, disable_row};
 use crate::domain;
 use crate::error::{Error, refusal};
+use crate::manage::account_invitation;
 use crate::manage::actor::Permit;
 use crate::manage::policy::find_visible;
 use crate::manage::rights::{ClientsRead, ClientsWrite, RightType, TokensRevoke};
@@ -91,7 +92,9 @@ async fn edit_all<R: RightType + Send + Sync + 'static>(
             for id in &ids {
                 let mut client = find_visible(transaction.database(), &permit, id)?;
                 change(&permit, &mut client);
-                domain::client::update(transaction, permit.recorder(), action, &client)?;
+                let recorder = permit.recorder();
+                domain::client::update(transaction, recorder, action, &client)?;
+                account_invitation::end_those_of_client(transaction, recorder, id)?;
             }
             Ok(())
         })

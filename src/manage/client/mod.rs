@@ -9,7 +9,7 @@ use super::actor::Permit;
 pub use super::policy::Warning;
 use super::policy::{find_editable, find_undescribed, find_visible};
 use super::rights::{ClientsRead, ClientsWrite, RightType, TokensRevoke};
-use super::{MAX_NAME_LENGTH, account, has_nul};
+use super::{MAX_NAME_LENGTH, account, account_invitation, has_nul};
 use crate::clock::Timestamp;
 use crate::crypto::jws::JwkSet;
 pub use crate::crypto::x509::{CertificateName, CertificateNames, NameKind};
@@ -313,11 +313,9 @@ pub async fn delete(
             if !permit.is_operator() && trust_rule::has_disabled_by_operator(database, &id)? {
                 return Err(refusal::client_of_disabled_trust_rule());
             }
-            Ok(domain::client::delete(
-                transaction,
-                permit.recorder(),
-                &client,
-            )?)
+            let recorder = permit.recorder();
+            domain::client::delete(transaction, recorder, &client)?;
+            account_invitation::end_those_of_client(transaction, recorder, &id)
         })
         .await
 }
@@ -374,7 +372,9 @@ async fn edit<R: RightType + Send + Sync + 'static, T: Send + 'static>(
                 Access::Editable => find_editable(transaction.database(), &permit, &id)?,
             };
             let result = change(transaction, &permit, &mut client)?;
-            domain::client::update(transaction, permit.recorder(), action, &client)?;
+            let recorder = permit.recorder();
+            domain::client::update(transaction, recorder, action, &client)?;
+            account_invitation::end_those_of_client(transaction, recorder, &id)?;
             Ok((client.into(), result))
         })
         .await

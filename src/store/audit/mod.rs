@@ -406,6 +406,25 @@ impl Recorder {
     ) -> Result<(), StoreError> {
         insert(transaction, &self.entry(action, account_id, target))
     }
+
+    /// [`Recorder::record`] with [`AuditEntry::details`].
+    ///
+    /// # Errors
+    /// [`StoreError`] if the row cannot be written.
+    pub fn record_with(
+        &self,
+        transaction: &mut Transaction<'_>,
+        action: Action,
+        account_id: Option<&str>,
+        target: &str,
+        details: &Value,
+    ) -> Result<(), StoreError> {
+        let entry = AuditEntry {
+            details: Some(details.to_string()),
+            ..self.entry(action, account_id, target)
+        };
+        insert(transaction, &entry)
+    }
 }
 
 /// Adds entries that report no change, such as failures. With a `retention` they expire after it;
