@@ -248,7 +248,8 @@ on_both! {
         let second = renewed.shown("link");
         let eve = Browser::of(&node, EVE);
         assert_eq!([open(&eve, &first).status, open(&eve, &second).status], [404, 200]);
-        assert_eq!(ada.act(&action("/withdraw"), &[]).status, 404, "it was renewed");
+        let late = ada.submit(&people, &action("/withdraw"), &[]);
+        assert!(late.status == 404 && late.body.contains("newer invitation"), "{}", late.body);
         let people = ada.get("/portal/people");
         let withdraw = people.body.split('"').find(|text| text.ends_with("/withdraw")).unwrap().to_owned();
         assert_eq!(ada.submit(&people, &withdraw, &[]).status, 303);
@@ -286,6 +287,46 @@ on_both! {
         assert_eq!(op.submit(&confirm, &format!("{page}/remove"), &[]).status, 303);
         let users = world.cli(&["user", "list"]);
         assert_eq!(user(&users, EVE).unwrap()["accounts"].as_array().unwrap().len(), 1);
+    }
+
+    /// Who is removed from the only account is deleted, if that was confirmed.
+    fn a_user_is_deleted_only_if_that_was_confirmed(world: World) {
+        let (one, two) = accounts(&world);
+        add(&world, EVE, &one, "viewer");
+        person(&world, "ann@one.example", "viewer", Some("One"));
+        let node = world.start();
+        let users = world.cli(&["user", "list"]);
+        let page = |email: &str| format!("/portal/people/{}/remove", id_of(user(&users, email).unwrap()));
+        let (ada, path) = (Browser::of(&node, ADA), page(EVE));
+        let confirm = ada.get(&path);
+        assert!(confirm.body.contains("can no longer use the account One"), "{}", confirm.body);
+        // Meanwhile One became the only account.
+        world.cli(&["user", "delete", EVE, "--account", "Two", "--yes"]);
+        let before = world.count("SELECT count(*) FROM audit");
+        let refused = ada.submit(&confirm, &path, &[]);
+        assert!(refused.status == 409 && refused.body.contains("would delete their sign-in"), "{}", refused.body);
+        assert_eq!(world.count("SELECT count(*) FROM audit"), before);
+        let confirm = ada.get(&path);
+        assert!(confirm.body.contains("this is their only account"), "{}", confirm.body);
+        // Meanwhile the user belongs to another one: nobody is deleted.
+        add(&world, EVE, &two, "viewer");
+        assert_eq!(ada.submit(&confirm, &path, &[]).status, 303);
+        assert_eq!(in_one_account(&world, EVE), two);
+        // Somebody else was faster.
+        for reply in [ada.submit(&confirm, &path, &[]), ada.get(&path), ada.get(path.trim_end_matches("/remove"))] {
+            assert!(reply.status == 404 && reply.body.contains("was removed, or has left") && reply.body.contains("Go to people"), "{}", reply.body);
+        }
+        let path = page("ann@one.example");
+        assert_eq!(ada.fill(&path, &path, &[]).leads_to(), "/portal/people?done=person-removed");
+        // The command tells what it did.
+        add(&world, EVE, &one, "viewer");
+        let told = |account: &str| {
+            let out = world.command(&["user", "delete", EVE, "--account", account, "--yes"]).output().unwrap();
+            String::from_utf8(out.stdout).unwrap()
+        };
+        assert!(told("One").contains("Removed the user eve@two.example from the account One"));
+        assert!(told("Two").contains("Deleted the user eve@two.example, whose only account was Two"));
+        assert!(user(&world.cli(&["user", "list"]), EVE).is_none());
     }
 
     /// Invitations end with the right to make them, and do not come back with it.
@@ -353,6 +394,40 @@ on_both! {
         let details = world.text("SELECT MAX(details) FROM audit WHERE action LIKE 'account_invitation.%'");
         assert_eq!(details, r#"{"role":"viewer"}"#);
         assert_eq!(world.count("SELECT count(*) FROM audit WHERE action LIKE 'account_invitation.%' AND details IS NULL"), 0);
+    }
+
+    fn the_portal_says_what_became_of_an_invitation(world: World) {
+        accounts(&world);
+        let node = world.start();
+        let (ada, eve) = (Browser::of(&node, ADA), Browser::of(&node, EVE));
+        let link = || {
+            let created = ada.fill("/portal/people", "/portal/people", &[("email", EVE), ("role", "viewer")]);
+            created.shown("link")
+        };
+        each_case([
+            ("has expired", (|_, _, world| world.execute("UPDATE account_invitations SET expires_at = 1")) as fn(&Browser<'_>, &str, &World)),
+            ("was withdrawn", |_, _, world| {
+                let id = world.text("SELECT id FROM account_invitations");
+                world.cli(&["account-invitation", "delete", &id, "--yes"]);
+            }),
+            ("has declined", |eve, link, _| assert_eq!(eve.act(DECLINE, &[("link", link)]).status, 303)),
+            ("has replaced this one", |_, _, world| {
+                invite(world, EVE, "One", "viewer");
+            }),
+            ("has accepted", |eve, link, _| assert_eq!(accept(eve, link, PASSWORD, NEW_PASSWORD).status, 303)),
+        ], |(what, end)| {
+            let link = link();
+            let people = ada.get("/portal/people");
+            let action = |name: &str| people.body.split('"').find(|text| text.starts_with("/portal/account-invitations/") && text.ends_with(name)).unwrap().to_owned();
+            end(&eve, &link, &world);
+            let expired = what == "has expired";
+            for name in if expired { &["/renew"][..] } else { &["/renew", "/withdraw"] } {
+                let reply = ada.submit(&people, &action(name), &[]);
+                assert!(reply.status == 404 && reply.body.contains(what) && reply.body.contains("Go to people"), "{what} {name}: {}", reply.body);
+            }
+            let gone = open(&eve, &link);
+            assert!(gone.status == 404 && gone.body.contains("accepted, withdrawn or replaced"), "{what}: {}", gone.body);
+        });
     }
 
     fn who_has_no_password_is_not_invited(world: World) {
@@ -437,7 +512,7 @@ on_both! {
             let others = [(a, &pages[1]), (b, &pages[0])];
             std::thread::scope(|scope| {
                 let removed = others.map(|(browser, page)| {
-                    scope.spawn(move || browser.act(&format!("{page}/remove"), &[]).status)
+                    scope.spawn(move || browser.act(&format!("{page}/remove"), &[("deletes", "on")]).status)
                 });
                 let mut statuses = removed.map(|removal| removal.join().unwrap());
                 statuses.sort_unstable();

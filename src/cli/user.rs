@@ -16,7 +16,7 @@ use crate::crypto::sealing_key::SealingKeyFile;
 use crate::error::{Code, Error};
 use crate::manage::actor::{UsersRead, UsersWrite};
 use crate::manage::invitation;
-use crate::manage::user::{self, Passwords, PreferencesPatch, UserView};
+use crate::manage::user::{self, Passwords, PreferencesPatch, Removal, UserView};
 use crate::secret::SecretString;
 use crate::store::UnknownName;
 use crate::store::language::Language;
@@ -292,19 +292,32 @@ impl User {
                 account,
                 confirmation,
             } => {
-                let (question, done) = match &account {
-                    Some(account) => (
-                        format!("This removes the user {email} from the account {account}."),
-                        format!("Removed the user {email} from the account {account}"),
-                    ),
-                    None => (
-                        format!("This deletes the user {email}."),
-                        format!("Deleted the user {email}"),
-                    ),
+                let permit = operator.may(UsersWrite)?;
+                let expected = match &account {
+                    Some(_) => user::removal(&store, permit, &email, account.clone()).await?,
+                    None => Removal::Entirely,
                 };
-                confirmation.ask(&question)?;
-                user::delete(&store, operator.may(UsersWrite)?, &email, account).await?;
-                Ok(Output::done(done))
+                confirmation.ask(&match (&account, expected) {
+                    (Some(account), Removal::FromAccount) => {
+                        format!("This removes the user {email} from the account {account}.")
+                    }
+                    (Some(account), Removal::Entirely) => {
+                        format!("The account {account} is the only one of the user {email}: this deletes the user.")
+                    }
+                    (None, _) => format!("This deletes the user {email}."),
+                })?;
+                let permit = operator.may(UsersWrite)?;
+                let named = account.clone();
+                let done = user::delete(&store, permit, &email, account, Some(expected)).await?;
+                Ok(Output::done(match (named, done) {
+                    (Some(account), Removal::FromAccount) => {
+                        format!("Removed the user {email} from the account {account}")
+                    }
+                    (Some(account), Removal::Entirely) => {
+                        format!("Deleted the user {email}, whose only account was {account}")
+                    }
+                    (None, _) => format!("Deleted the user {email}"),
+                }))
             }
         }
     }

@@ -20,8 +20,10 @@ pub use crate::store::user::Role;
 use crate::store::user::{self, User};
 use crate::store::{Database, Store, Transaction, cluster_settings, membership, session};
 
+mod removal;
 mod view;
 
+pub use removal::{Removal, delete, removal};
 pub use view::{UserAccount, UserView};
 use view::{view, views};
 
@@ -404,56 +406,6 @@ pub(super) fn check_not_self(actor: &str, user: &User) -> Result<(), Error> {
         return Err(refusal::own_user());
     }
     Ok(())
-}
-
-/// Removes a user from an account: from the one with the id or name `account`, else from the actor's own.
-/// A user without another account is deleted, with the sessions and the invitation link. An operator who
-/// names no account deletes the user.
-///
-/// # Errors
-/// `not_found`; `conflict` for the actor's own user; `access_denied` if the user has rights that
-/// the actor does not have.
-pub async fn delete(
-    store: &Arc<Store>,
-    permit: Permit<UsersWrite>,
-    email: &str,
-    account: Option<String>,
-) -> Result<(), Error> {
-    let email = email.to_owned();
-    store
-        .write(permit.now(), move |transaction| {
-            let database = transaction.database();
-            let Some(account_id) = account::filter(database, &permit, account.as_deref())? else {
-                let found = Found::manageable(database, &permit, &email)?;
-                check_not_self(permit.actor(), &found.user)?;
-                return delete_entirely(transaction, &permit, &found);
-            };
-            let (found, _) = Found::member(database, &permit, &email, Some(&account_id))?;
-            check_not_self(permit.actor(), &found.user)?;
-            if let [_] = &found.memberships[..] {
-                return delete_entirely(transaction, &permit, &found);
-            }
-            membership::delete(transaction, &found.user, &account_id)?;
-            permit.audit(
-                transaction,
-                Action::MembershipDelete,
-                Some(&account_id),
-                &found.user.email,
-            )?;
-            account_invitation::end_those_of_user(transaction, permit.recorder(), &found.user)
-        })
-        .await
-}
-
-/// Deletes a user. The audit of each account of the user says so.
-fn delete_entirely(
-    transaction: &mut Transaction<'_>,
-    permit: &Permit<UsersWrite>,
-    found: &Found,
-) -> Result<(), Error> {
-    user::delete(transaction, &found.user.id)?;
-    found.audit(transaction, permit, Action::UserDelete)?;
-    account_invitation::end_those_of_user(transaction, permit.recorder(), &found.user)
 }
 
 /// Removes a user's second factor and ends the user's sessions, for somebody who lost both the

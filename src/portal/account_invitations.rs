@@ -4,11 +4,13 @@ use actix_web::HttpResponse;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
-use super::components::{self, clip, copy, table};
+use super::components::{self, clip, copy, hidden, table};
+use super::form::Form;
 use super::page::{NavItem, PageHeader, done, user_page};
-use super::page_error::PageError;
+use super::page_error::{PageError, recoverable};
+use super::people::{gone_page, people_page};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
-use crate::error::{Error, refusal};
+use crate::error::{Code, Error};
 use crate::manage::account_invitation::{self, AccountInvitationView, NewAccountInvitation};
 use crate::manage::actor::{UsersRead, UsersWrite};
 use crate::manage::invitation::INVITATION_TTL;
@@ -16,6 +18,10 @@ use crate::manage::user::Role;
 
 /// How many invitations the page shows. The others are listed by the management API and by command line.
 const MAX_SHOWN: i64 = 50;
+
+/// The fields with the address and the account of an invitation, which tell what became of it.
+const EMAIL: &str = "email";
+const ACCOUNT: &str = "account";
 
 /// The section with the open invitations; empty if there are none.
 pub(super) async fn section(user: &CurrentUser) -> Result<Markup, PageError> {
@@ -53,7 +59,10 @@ fn row(user: &CurrentUser, one: &AccountInvitationView, can_edit: bool) -> Vec<M
         components::form(
             user,
             &path(action),
-            html! { button.small { (user.t(label)) span.visually_hidden { " " (one.email) } } },
+            html! {
+                (hidden(EMAIL, &one.email)) (hidden(ACCOUNT, &one.account))
+                button.small { (user.t(label)) span.visually_hidden { " " (one.email) } }
+            },
         )
     };
     let mut row = vec![
@@ -109,22 +118,38 @@ pub(super) fn link_page(user: &CurrentUser, created: &NewAccountInvitation) -> H
 
 /// Replaces the link of an invitation by a new one.
 pub async fn renew(
-    AuthenticatedForm { user, .. }: AuthenticatedForm,
+    AuthenticatedForm { user, form }: AuthenticatedForm,
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
     user.may(UsersWrite)?;
     let (store, permit) = (&user.server.store, user.may(UsersRead)?);
-    let found = account_invitation::show(store, permit, &id).await?;
-    let one = found.ok_or_else(refusal::invitation_invalid)?;
-    let created = create(&user, &one.email, one.role, Some(one.account)).await?;
-    Ok(link_page(&user, &created))
+    let Some(one) = account_invitation::show(store, permit, &id).await? else {
+        return gone(&user, &id, &form).await;
+    };
+    let created = create(&user, &one.email, one.role, Some(one.account)).await;
+    match recoverable(&user, created, "/people")? {
+        Ok(created) => Ok(link_page(&user, &created)),
+        Err(error) => people_page(&user, &Form::default(), Some(&error)).await,
+    }
 }
 
 /// Withdraws an invitation.
 pub async fn withdraw(
-    AuthenticatedForm { user, .. }: AuthenticatedForm,
+    AuthenticatedForm { user, form }: AuthenticatedForm,
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    account_invitation::delete(&user.server.store, user.may(UsersWrite)?, &id).await?;
-    Ok(done(&user, "/people", "account-invitation-withdrawn"))
+    let permit = user.may(UsersWrite)?;
+    match account_invitation::delete(&user.server.store, permit, &id).await {
+        Ok(()) => Ok(done(&user, "/people", "account-invitation-withdrawn")),
+        Err(error) if error.code() == Code::NotFound => gone(&user, &id, &form).await,
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The page about an invitation that ended since the list was loaded.
+async fn gone(user: &CurrentUser, id: &str, form: &Form) -> Result<HttpResponse, PageError> {
+    let (store, permit) = (&user.server.store, user.may(UsersRead)?);
+    let (email, account) = (form.text(EMAIL), form.optional(ACCOUNT));
+    let how = account_invitation::ended(store, permit, id, email, account).await?;
+    Ok(gone_page(user, &how))
 }

@@ -56,6 +56,7 @@ mod page_error;
 mod password_link;
 mod password_reset;
 mod people;
+mod person_removal;
 mod profile;
 pub mod quick_start;
 mod registration_tokens;
@@ -352,7 +353,7 @@ fn pages(config: &mut web::ServiceConfig) {
         ))
         .service(at(
             "/people/{id}/remove",
-            [get(people::confirm_remove), post(people::remove)],
+            [get(person_removal::confirm), post(person_removal::remove)],
         ))
         .service(at(
             "/account-invitations/{id}/renew",

@@ -7,15 +7,14 @@ use maud::{Markup, html};
 use super::account_field::AccountChoices;
 use super::account_invitations;
 use super::components::{
-    self, DangerousAction, Field, badge, clip, confirmation, copy, danger_zone, empty, hidden,
-    table,
+    self, DangerousAction, Field, badge, clip, copy, danger_zone, empty, hidden, table,
 };
 use super::form::Form;
 use super::list_query::ListQuery;
 use super::page::{self, NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, refusal};
 use crate::manage::account::{self, AccountPatch};
 use crate::manage::account_invitation;
 use crate::manage::actor::{UsersRead, UsersWrite};
@@ -28,7 +27,7 @@ pub async fn list(user: CurrentUser) -> Result<HttpResponse, PageError> {
     people_page(&user, &Form::default(), None).await
 }
 
-async fn people_page(
+pub(super) async fn people_page(
     user: &CurrentUser,
     submitted: &Form,
     error: Option<&Error>,
@@ -238,13 +237,39 @@ fn link_page(user: &CurrentUser, email: &str, created: &NewInvitation) -> HttpRe
     )
 }
 
-async fn find(user: &CurrentUser, id: &str) -> Result<UserView, PageError> {
-    Ok(user::show(&user.server.store, user.may(UsersRead)?, id).await?)
+/// The user of a page, who may be gone by now.
+pub(super) async fn find(
+    user: &CurrentUser,
+    id: &str,
+) -> Result<Result<UserView, HttpResponse>, PageError> {
+    let found = user::show(&user.server.store, user.may(UsersRead)?, id).await;
+    match found {
+        Ok(person) => Ok(Ok(person)),
+        Err(error) if error.code() == Code::NotFound => {
+            Ok(Err(gone_page(user, &refusal::user_gone())))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The page about a person or an invitation that is gone, which leads back to the list.
+pub(super) fn gone_page(user: &CurrentUser, error: &Error) -> HttpResponse {
+    let content =
+        html! { p { a.button.primary href=(user.link("/people")) { (user.t("to-people")) } } };
+    let header = PageHeader {
+        breadcrumbs: vec![NavItem::People.breadcrumb(user)],
+        error: Some(error),
+        ..PageHeader::titled(user.t("people-gone"))
+    };
+    user_page(user, NavItem::People, header, content)
 }
 
 /// The page of a user.
 pub async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, PageError> {
-    let person = find(&user, &id).await?;
+    let person = match find(&user, &id).await? {
+        Ok(person) => person,
+        Err(gone) => return Ok(gone),
+    };
     Ok(person_page(&user, &person, None))
 }
 
@@ -370,13 +395,19 @@ fn dangerous_actions(user: &CurrentUser, person: &UserView) -> Vec<DangerousActi
 }
 
 /// Redirects to `to` with the notice `done-WHAT`, or shows the user's page with the error.
-fn outcome<T>(
+pub(super) fn outcome<T>(
     user: &CurrentUser,
     person: &UserView,
     result: Result<T, Error>,
     to: &str,
     what: &str,
 ) -> Result<HttpResponse, PageError> {
+    // Somebody else removed the person since the page was loaded.
+    if let Err(error) = &result
+        && error.code() == Code::NotFound
+    {
+        return Ok(gone_page(user, &refusal::user_gone()));
+    }
     Ok(match recoverable(user, result, to)? {
         Ok(_) => done(user, to, what),
         Err(error) => person_page(user, person, Some(&error)),
@@ -388,7 +419,10 @@ pub async fn set_role(
     AuthenticatedForm { user, form }: AuthenticatedForm,
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let person = find(&user, &id).await?;
+    let person = match find(&user, &id).await? {
+        Ok(person) => person,
+        Err(gone) => return Ok(gone),
+    };
     let changed = async {
         let role = form
             .get("role")
@@ -417,7 +451,10 @@ pub async fn link(
     AuthenticatedForm { user, .. }: AuthenticatedForm,
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let person = find(&user, &id).await?;
+    let person = match find(&user, &id).await? {
+        Ok(person) => person,
+        Err(gone) => return Ok(gone),
+    };
     let created = new_link(&user, &person.email).await;
     match recoverable(&user, created, "/people")? {
         Ok(created) => Ok(link_page(&user, &person.email, &created)),
@@ -430,7 +467,10 @@ pub async fn reset_second_factor(
     AuthenticatedForm { user, .. }: AuthenticatedForm,
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let person = find(&user, &id).await?;
+    let person = match find(&user, &id).await? {
+        Ok(person) => person,
+        Err(gone) => return Ok(gone),
+    };
     let reset =
         user::reset_second_factor(&user.server.store, user.may(UsersWrite)?, &person.email).await;
     outcome(
@@ -440,66 +480,6 @@ pub async fn reset_second_factor(
         &format!("/people/{id}"),
         "second-factor-removed",
     )
-}
-
-/// Asks to confirm that a user is removed.
-pub async fn confirm_remove(
-    user: CurrentUser,
-    id: Path<String>,
-) -> Result<HttpResponse, PageError> {
-    user.may(UsersWrite)?;
-    let person = find(&user, &id).await?;
-    let path = format!("/people/{id}");
-    let email = [("email", person.email.as_str().into())];
-    let account = user.query("account");
-    let of_account = person
-        .accounts
-        .iter()
-        .find(|own| Some(&own.account) == account.as_ref() || person.in_other_accounts)
-        .filter(|_| person.in_other_accounts || person.accounts.len() > 1);
-    let question = html! {
-        @if let Some(own) = of_account {
-            @let name = own.account_name.as_deref().unwrap_or(&own.account);
-            p { (user.tr("person-remove-from-account-text", &[("email", person.email.as_str().into()), ("account", name.into())])) }
-        } @else { p { (user.tr("person-remove-text", &email)) } }
-    };
-    let fields = html! { @if let Some(own) = of_account { (hidden("account", &own.account)) } };
-    let title = user.tr(
-        "person-remove-title",
-        &[("email", person.email.as_str().into())],
-    );
-    let content = confirmation(
-        &user,
-        question,
-        &format!("{path}/remove"),
-        &user.t("person-remove"),
-        &path,
-        fields,
-    );
-    let breadcrumbs = vec![
-        ("/people".to_owned(), user.t("menu-people")),
-        (path, person.email.clone()),
-    ];
-    Ok(user_page(
-        &user,
-        NavItem::People,
-        PageHeader {
-            breadcrumbs,
-            ..PageHeader::titled(title)
-        },
-        content,
-    ))
-}
-
-/// Removes a user from an account, or deletes the user.
-pub async fn remove(
-    AuthenticatedForm { user, form }: AuthenticatedForm,
-    id: Path<String>,
-) -> Result<HttpResponse, PageError> {
-    let person = find(&user, &id).await?;
-    let (store, permit) = (&user.server.store, user.may(UsersWrite)?);
-    let removed = user::delete(store, permit, &person.email, form.optional("account")).await;
-    outcome(&user, &person, removed, "/people", "person-removed")
 }
 
 /// Changes whether the user's own account requires a second factor.

@@ -180,7 +180,7 @@ pub(in crate::http) async fn reset_second_factor(
 pub(in crate::http) async fn delete(api: ApiRequest, id: Path<String>) -> HandlerResult {
     let permit = api.permit(UsersWrite).await?;
     let DeleteUser { account } = api.query()?;
-    user::delete(api.store(), permit, &id, account).await?;
+    user::delete(api.store(), permit, &id, account, None).await?;
     Ok(no_content())
 }
 
