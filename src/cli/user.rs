@@ -13,7 +13,8 @@ use super::output::{ListWriter, Output};
 use crate::clock::TimeZone;
 use crate::config::Switch;
 use crate::crypto::sealing_key::SealingKeyFile;
-use crate::error::{Code, Error};
+use crate::error::message::Message;
+use crate::error::{Code, Error, refusal};
 use crate::manage::actor::{UsersRead, UsersWrite};
 use crate::manage::invitation;
 use crate::manage::user::{self, Passwords, PreferencesPatch, Removal, UserView};
@@ -114,11 +115,14 @@ impl FromStr for LanguageChoice {
 
 /// The refusal of an address that a user of another account has, with the command that invites the user.
 fn with_command(error: Error) -> Error {
+    let elsewhere = refusal::user_elsewhere();
     match error.refusal() {
-        Some(refusal) if refusal.code() == "user_elsewhere" => Error::new(
-            error.code(),
-            format!("{}: keyward account-invitation create", refusal.text()),
-        ),
+        Some(refusal) if elsewhere.refusal().map(Message::code) == Some(refusal.code()) => {
+            Error::new(
+                error.code(),
+                format!("{}: keyward account-invitation create", refusal.text()),
+            )
+        }
         _ => error,
     }
 }
