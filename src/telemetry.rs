@@ -8,12 +8,13 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
+use tracing_subscriber::{Registry, fmt, reload};
 
-use crate::config::Settings;
+use crate::config::{Settings, log_targets};
 use crate::error::Error;
 
 mod json_lines;
@@ -28,7 +29,7 @@ use text_lines::{Style, TextLines};
 /// How long the end of the process waits for a log or a collector that does not accept data.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-type SetFilter = dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync;
+type SetFilter = dyn Fn(Targets) -> Result<(), reload::Error> + Send + Sync;
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,12 +119,17 @@ impl Telemetry {
 
 /// The setting `log`, after Keyward's own defaults, which it can override: of actix's workers only
 /// warnings are logged, and nothing about peers that do not speak HTTP.
-fn parse_filter(filter: &str, role: Role) -> Result<EnvFilter, Error> {
-    let filter = match role {
-        Role::Server => format!("actix_server=warn,actix_http=off,{filter}"),
-        Role::Command => "warn".to_owned(),
-    };
-    EnvFilter::try_new(filter).map_err(|error| Error::server_error(error.to_string()))
+fn parse_filter(filter: &str, role: Role) -> Result<Targets, Error> {
+    if role == Role::Command {
+        return Ok(Targets::new().with_default(LevelFilter::WARN));
+    }
+    let chosen = log_targets(filter).map_err(|error| Error::server_error(error.to_string()))?;
+    let defaults = Targets::new()
+        .with_target("actix_server", LevelFilter::WARN)
+        .with_target("actix_http", LevelFilter::OFF);
+    Ok(defaults
+        .with_targets(chosen.iter())
+        .with_default(chosen.default_level().unwrap_or(LevelFilter::OFF)))
 }
 
 type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
@@ -159,7 +165,7 @@ fn format_layer(queue: Arc<LogQueue>, role: Role) -> BoxedLayer {
 /// Installs the layers. Returns the function that replaces the filter of the log.
 fn install(
     format: BoxedLayer,
-    filter: EnvFilter,
+    filter: Targets,
     exporter: Option<&otlp::Exporter>,
 ) -> Result<Arc<SetFilter>, Box<dyn std::error::Error + Send + Sync>> {
     match exporter {

@@ -36,7 +36,7 @@ pub use live::{LiveSettings, RELOADABLE, Reload};
 pub use smtp::{MailSender, SmtpTls, SmtpUrl};
 pub use sources::{SettingEntry, Sources, read};
 pub use values::{
-    DpopNonce, MtlsBaseUrl, OtlpEndpoint, ProxyUrl, Registration, SampleRatio, Switch,
+    DpopNonce, MtlsBaseUrl, OtlpEndpoint, ProxyUrl, Registration, SampleRatio, Switch, log_targets,
 };
 use values::{
     jwks_max_age, listen_address, log_filter, max_connections, registration_scope, token_ttl,

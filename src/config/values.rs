@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::clock::{InvalidDuration, parse_duration};
 use crate::decimal;
@@ -62,9 +63,14 @@ pub enum InvalidValue {
     /// A word in a log filter that is neither a level nor a directive.
     #[error("{word:?} is not a log level; use one of {levels}", word = .0, levels = LOG_LEVELS.join(", "))]
     LogLevel(String),
-    /// A log filter that cannot be parsed, with the parser's message.
-    #[error("{0}")]
-    LogFilter(String),
+    /// A word in a log filter that has an `=` but is no directive.
+    #[error("{0:?} is not a log directive; use TARGET=LEVEL, such as keyward::request=warn")]
+    LogDirective(String),
+    /// A filter by spans or their fields.
+    #[error(
+        "{0:?} filters by span, which is not supported; use TARGET=LEVEL, such as keyward::request=warn"
+    )]
+    LogSpan(String),
 }
 
 const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -283,17 +289,36 @@ pub(super) fn max_connections(text: &str) -> Result<usize, InvalidValue> {
 }
 
 pub(super) fn log_filter(text: &str) -> Result<String, InvalidValue> {
-    // A bare word that is not a level would be read as a module name, and would silence all others.
-    let unknown = text
-        .split(',')
-        .find(|word| !word.contains('=') && !LOG_LEVELS.contains(&word.trim()));
-    if let Some(word) = unknown {
-        return Err(InvalidValue::LogLevel(word.to_owned()));
+    log_targets(text).map(|_| text.to_owned())
+}
+
+/// The levels by target of a log filter: levels and `TARGET=LEVEL`, separated by commas. The last
+/// one for a target wins.
+///
+/// # Errors
+/// A word is neither.
+pub fn log_targets(text: &str) -> Result<Targets, InvalidValue> {
+    let mut targets = Targets::new();
+    for word in text.split(',').map(str::trim) {
+        if word.contains(['[', ']', '{', '}']) {
+            return Err(InvalidValue::LogSpan(word.to_owned()));
+        }
+        let Some((target, level)) = word.split_once('=') else {
+            // Any other bare word would be read as a module name, and would silence all others.
+            let level = LOG_LEVELS.iter().find(|level| **level == word);
+            let level = level.and_then(|level| level.parse::<LevelFilter>().ok());
+            let unknown = || InvalidValue::LogLevel(word.to_owned());
+            targets = targets.with_default(level.ok_or_else(unknown)?);
+            continue;
+        };
+        let is_path = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | ':');
+        if !target.starts_with(is_path) || level.is_empty() {
+            return Err(InvalidValue::LogDirective(word.to_owned()));
+        }
+        let unknown = |_| InvalidValue::LogLevel(level.to_owned());
+        targets = targets.with_target(target, level.parse::<LevelFilter>().map_err(unknown)?);
     }
-    match tracing_subscriber::EnvFilter::try_new(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(InvalidValue::LogFilter(error.to_string())),
-    }
+    Ok(targets)
 }
 
 #[cfg(test)]
@@ -462,10 +487,62 @@ mod tests {
             let expected = InvalidValue::LogLevel(word.to_owned());
             assert_eq!(log_filter(text), Err(expected), "{text:?}");
         }
-        assert!(matches!(
-            log_filter("keyward=loud"),
-            Err(InvalidValue::LogFilter(_))
-        ));
+        for (text, expected) in [
+            ("keyward=loud", InvalidValue::LogLevel("loud".to_owned())),
+            (
+                "keyward=info=a",
+                InvalidValue::LogLevel("info=a".to_owned()),
+            ),
+            (
+                "keyward=",
+                InvalidValue::LogDirective("keyward=".to_owned()),
+            ),
+            ("=info", InvalidValue::LogDirective("=info".to_owned())),
+            ("[a]=info", InvalidValue::LogSpan("[a]=info".to_owned())),
+            (
+                "info,keyward[a{b=1}]=debug",
+                InvalidValue::LogSpan("keyward[a{b=1}]=debug".to_owned()),
+            ),
+        ] {
+            assert_eq!(log_filter(text), Err(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_log_filter_has_levels_by_target() {
+        use tracing::Level;
+        for (text, target, level, is_logged) in [
+            ("info", "keyward", Level::INFO, true),
+            ("info", "keyward", Level::DEBUG, false),
+            ("off", "keyward", Level::ERROR, false),
+            ("keyward=debug", "keyward::request", Level::DEBUG, true),
+            ("keyward=debug", "actix_web", Level::ERROR, false),
+            (
+                "info,keyward::request=warn",
+                "keyward::request",
+                Level::INFO,
+                false,
+            ),
+            (
+                "info,keyward::request=warn",
+                "keyward::cache",
+                Level::INFO,
+                true,
+            ),
+            ("keyward=TRACE", "keyward", Level::TRACE, true),
+            ("keyward=2", "keyward", Level::WARN, true),
+            ("keyward=2", "keyward", Level::INFO, false),
+            (" warn , keyward=debug ", "keyward", Level::DEBUG, true),
+            ("warn,debug", "keyward", Level::DEBUG, true),
+            ("keyward=warn,keyward=debug", "keyward", Level::DEBUG, true),
+        ] {
+            let targets = log_targets(text).unwrap();
+            assert_eq!(
+                targets.would_enable(target, &level),
+                is_logged,
+                "{text:?} {target} {level}"
+            );
+        }
     }
 
     #[test]
