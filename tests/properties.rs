@@ -12,9 +12,10 @@ use crate::support::repository;
 const RUNS: u64 = 2000;
 
 /// The properties that take more than a tenth of a millisecond.
-const SLOW: [(&str, u64); 4] = [
+const SLOW: [(&str, u64); 5] = [
     ("environment", 20),
     ("jwk_set", 400),
+    ("password", 100),
     ("private_key_pem", 20),
     ("settings_file", 20),
 ];
@@ -233,6 +234,7 @@ properties! {
     jwk_set
     jws
     jws_signature
+    password
     private_key_pem
     proxy_url
     resources

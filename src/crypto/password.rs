@@ -9,13 +9,13 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use zxcvbn::matching::patterns::MatchPattern;
-use zxcvbn::{Score, zxcvbn};
 
 use crate::credential::random_bytes;
 use crate::error::{Error, refusal};
 use crate::secret::SecretString;
 use crate::span::{self, Scope};
+
+mod strength;
 
 /// The shortest password, in characters, and the longest, in bytes.
 const MIN_LENGTH: usize = 10;
@@ -23,11 +23,6 @@ const MAX_LENGTH: usize = 1024;
 
 /// How many different characters a password has at least.
 const MIN_DISTINCT: usize = 5;
-
-/// A password that is estimated to fall within 10^8 guesses is refused. At one guess every ten
-/// seconds, which is what the rate limit leaves an attacker with many addresses, 10^8 take thirty
-/// years.
-const MIN_SCORE: Score = Score::Three;
 
 /// Related words that are shorter than this, in characters, are ignored: they occur by chance.
 const MIN_RELATED: usize = 3;
@@ -92,7 +87,7 @@ impl Password {
         {
             return Err(Weakness::Format);
         }
-        match weakness(text, &words(related)) {
+        match strength::weakness(text, &words(related)) {
             None => Ok(Password(password)),
             Some(weakness) => Err(weakness),
         }
@@ -128,36 +123,6 @@ fn words(related: &[&str]) -> Vec<String> {
     }
     all.retain(|word| word.chars().count() >= MIN_RELATED);
     all
-}
-
-/// The main reason why a password would be guessed soon; none for a good one.
-fn weakness(text: &str, related: &[String]) -> Option<Weakness> {
-    let related: Vec<&str> = related.iter().map(String::as_str).collect();
-    let estimate = zxcvbn(text, &related);
-    if estimate.score() >= MIN_SCORE {
-        return None;
-    }
-    let of = |pattern: &MatchPattern| match pattern {
-        MatchPattern::Dictionary(word) if related.contains(&word.matched_word.as_str()) => {
-            Weakness::Personal
-        }
-        MatchPattern::Dictionary(_) => Weakness::Common,
-        MatchPattern::Spatial(_) => Weakness::Keyboard,
-        MatchPattern::Repeat(_) => Weakness::Repeated,
-        MatchPattern::Sequence(_) => Weakness::Sequence,
-        MatchPattern::Regex(_) | MatchPattern::Date(_) => Weakness::Date,
-        MatchPattern::BruteForce => Weakness::Guessable,
-    };
-    let personal = estimate
-        .sequence()
-        .iter()
-        .any(|found| of(&found.pattern) == Weakness::Personal);
-    let longest = estimate
-        .sequence()
-        .iter()
-        .max_by_key(|found| found.token.chars().count());
-    let main = longest.map_or(Weakness::Guessable, |found| of(&found.pattern));
-    Some(if personal { Weakness::Personal } else { main })
 }
 
 /// How many hashes are computed at a time for any caller: each takes 19 MiB and some 20

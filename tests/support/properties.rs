@@ -19,6 +19,7 @@ use keyward::clock::parse_duration;
 use keyward::config::{self, Issuer, ProxyUrl, Settings};
 use keyward::credential::{Credential, Kind, redacted};
 use keyward::crypto::jws::{Jwk, JwkSet, Jws, PublicKey, SignatureAlgorithm};
+use keyward::crypto::password::{Password, Weakness};
 use keyward::crypto::x509::DistinguishedName;
 use keyward::error::{Code, Error};
 use keyward::http::extract;
@@ -64,6 +65,7 @@ pub const ALL: &[Property] = &[
     ("jwk_set", jwk_set),
     ("jws", jws),
     ("jws_signature", jws_signature),
+    ("password", password),
     ("private_key_pem", private_key_pem),
     ("proxy_url", proxy_url),
     ("resources", resources),
@@ -471,6 +473,21 @@ pub fn credential(data: &[u8]) {
         text.contains(&VALID[21..]) || !redacted(&surrounded).contains(&VALID[21..]),
         "{surrounded:?}"
     );
+}
+
+/// No text is too odd for the estimate of a password's strength, and one that is a word of the user's is
+/// refused for that.
+pub fn password(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let choose = |related: &[&str]| Password::choose(text.as_ref().into(), related).err();
+    let weakness = choose(&[]);
+    let lower = text.to_ascii_lowercase();
+    let expected = match weakness {
+        Some(Weakness::Format) => weakness,
+        _ if text.is_ascii() && text == lower => Some(Weakness::Personal),
+        _ => return,
+    };
+    assert_eq!(choose(&[&text]), expected, "{text:?}");
 }
 
 /// A scope is a set: its text is canonical, and the operations agree with those of `BTreeSet`.
