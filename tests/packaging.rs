@@ -304,6 +304,7 @@ fn the_debian_package_has_all_files_of_an_installation() {
             "./usr/share/keyward/prometheus/keyward.rules.yml",
         ),
         ("-rw-r--r-- root/root", "./usr/share/doc/keyward/copyright"),
+        ("-rw-r--r-- root/root", "./usr/share/doc/keyward/NOTICE"),
     ] {
         let line = listed
             .lines()
