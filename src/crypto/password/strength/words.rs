@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 use super::{Segment, Text, VARIANT, plain};
 use crate::crypto::password::Weakness;
 
-/// Common passwords, words and names, one to a line, the frequent ones first, in lower case ASCII:
-/// the most common passwords and what the other rules do not find, of the frequency lists of the crate zxcvbn 3.1.1 (MIT licence,
-/// see the file NOTICE), and some French words.
+/// Common passwords, words and names, one to a line, the frequent ones first, in lower case ASCII: the
+/// most common passwords and what the other rules do not find, of the frequency lists of the crate
+/// zxcvbn 3.1.1 (MIT licence, see the file NOTICE), and some French words.
 const COMMON: &str = include_str!("../../common_passwords.txt");
 
 /// One of the words that are related to the user.
