@@ -312,7 +312,7 @@ pub fn log_targets(text: &str) -> Result<Targets, InvalidValue> {
             continue;
         };
         let is_path = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | ':');
-        if !target.starts_with(is_path) || level.is_empty() {
+        if target.is_empty() || !target.chars().all(is_path) || level.is_empty() {
             return Err(InvalidValue::LogDirective(word.to_owned()));
         }
         let unknown = |_| InvalidValue::LogLevel(level.to_owned());
@@ -498,6 +498,14 @@ mod tests {
                 InvalidValue::LogDirective("keyward=".to_owned()),
             ),
             ("=info", InvalidValue::LogDirective("=info".to_owned())),
+            (
+                "info;keyward=warn",
+                InvalidValue::LogDirective("info;keyward=warn".to_owned()),
+            ),
+            (
+                "keyward =debug",
+                InvalidValue::LogDirective("keyward =debug".to_owned()),
+            ),
             ("[a]=info", InvalidValue::LogSpan("[a]=info".to_owned())),
             (
                 "info,keyward[a{b=1}]=debug",
