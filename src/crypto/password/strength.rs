@@ -5,6 +5,8 @@
 //! logarithm of the guesses that an attacker needs who knows the kind. The estimate is the price of
 //! the cheapest composition, found position by position. It takes time in proportion to the length.
 
+use zeroize::Zeroizing;
+
 use super::Weakness;
 
 mod dates;
@@ -29,7 +31,6 @@ pub fn weakness(text: &str, related: &[String]) -> Option<Weakness> {
     if guesses >= MIN_GUESSES {
         return None;
     }
-    let kind = |segment: &Segment| segment.kind;
     if segments.iter().any(|s| s.kind == Weakness::Personal) {
         return Some(Weakness::Personal);
     }
@@ -37,7 +38,7 @@ pub fn weakness(text: &str, related: &[String]) -> Option<Weakness> {
         return Some(Weakness::Common);
     }
     let longest = segments.iter().max_by_key(|s| s.end - s.start);
-    Some(longest.map_or(Weakness::Guessable, kind))
+    Some(longest.map_or(Weakness::Guessable, |segment| segment.kind))
 }
 
 /// A part of the text, from `start` to before `end`.
@@ -61,16 +62,22 @@ struct Beginning {
 
 /// The characters of a password: as typed, in lower case, and without accents too.
 struct Text {
-    typed: Vec<char>,
-    lower: Vec<char>,
-    plain: Vec<char>,
+    typed: Zeroizing<Vec<char>>,
+    lower: Zeroizing<Vec<char>>,
+    plain: Zeroizing<Vec<char>>,
 }
 
 impl Text {
     fn new(text: &str) -> Self {
-        let typed: Vec<char> = text.chars().collect();
-        let lower: Vec<char> = typed.iter().map(|c| lower(*c)).collect();
-        let plain = lower.iter().map(|c| plain(*c)).collect();
+        // Vectors that grow would leave copies behind.
+        let collect = |length: usize, characters: &mut dyn Iterator<Item = char>| {
+            let mut all = Zeroizing::new(Vec::with_capacity(length));
+            all.extend(characters);
+            all
+        };
+        let typed = collect(text.len(), &mut text.chars());
+        let lower = collect(typed.len(), &mut typed.iter().map(|c| lower(*c)));
+        let plain = collect(lower.len(), &mut lower.iter().map(|c| plain(*c)));
         Text {
             typed,
             lower,
@@ -79,7 +86,11 @@ impl Text {
     }
 
     fn reversed(&self) -> Self {
-        let reverse = |of: &[char]| of.iter().rev().copied().collect();
+        let reverse = |of: &[char]| {
+            let mut reversed = Zeroizing::new(of.to_vec());
+            reversed.reverse();
+            reversed
+        };
         Text {
             typed: reverse(&self.typed),
             lower: reverse(&self.lower),

@@ -3,7 +3,8 @@
 use super::{Segment, Text, VARIANT};
 use crate::crypto::password::Weakness;
 
-/// Dates are the more likely the nearer their year is to this one.
+/// Dates are the more likely the nearer their year is to this one. It need not be the present one: all years within
+/// 20 of it cost the same.
 const YEAR: u32 = 2026;
 
 /// Finds the years and dates in the text: day and month in either order, before or after the year, with

@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use zeroize::Zeroize;
+
 use super::{Segment, Text, VARIANT, plain};
 use crate::crypto::password::Weakness;
 
@@ -86,7 +88,7 @@ pub(super) fn find(text: &Text, related: &[String], add: &mut impl FnMut(Segment
         .iter()
         .map(|word| word.chars().map(plain).collect())
         .collect();
-    let letters: Vec<_> = (0..text.typed.len()).map(|at| letters(text, at)).collect();
+    let mut letters: Vec<_> = (0..text.typed.len()).map(|at| letters(text, at)).collect();
     for start in 0..letters.len() {
         for word in &related {
             let end = start + word.len();
@@ -118,6 +120,9 @@ pub(super) fn find(text: &Text, related: &[String], add: &mut impl FnMut(Segment
                 }
             }
         }
+    }
+    for (letter, _) in letters.iter_mut().flatten() {
+        letter.zeroize();
     }
 }
 
