@@ -317,7 +317,17 @@ on_both! {
             assert!(reply.status == 404 && reply.body.contains("was removed, or has left") && reply.body.contains("Go to people"), "{}", reply.body);
         }
         let path = page("ann@one.example");
-        assert_eq!(ada.fill(&path, &path, &[]).leads_to(), "/portal/people?done=person-removed");
+        assert_eq!(ada.fill(&path, &path, &[]).leads_to(), "/portal/people?done=person-deleted");
+        // An operator, for whom the user is of no account in particular: the same.
+        person(&world, OPERATOR, "operator", None);
+        let (operator, path) = (Browser::of(&node, OPERATOR), page(EVE));
+        let confirm = operator.get(&path);
+        assert!(confirm.body.contains("this is their only account"), "{}", confirm.body);
+        add(&world, EVE, &one, "viewer");
+        assert_eq!(operator.submit(&confirm, &path, &[]).leads_to(), "/portal/people?done=person-removed");
+        assert_eq!(in_one_account(&world, EVE), one);
+        add(&world, EVE, &two, "viewer");
+        world.cli(&["user", "delete", EVE, "--account", "One", "--yes"]);
         // The command tells what it did.
         add(&world, EVE, &one, "viewer");
         let told = |account: &str| {
@@ -406,6 +416,7 @@ on_both! {
         };
         each_case([
             ("has expired", (|_, _, world| world.execute("UPDATE account_invitations SET expires_at = 1")) as fn(&Browser<'_>, &str, &World)),
+            ("has expired", |_, _, world| world.execute("DELETE FROM account_invitations")),
             ("was withdrawn", |_, _, world| {
                 let id = world.text("SELECT id FROM account_invitations");
                 world.cli(&["account-invitation", "delete", &id, "--yes"]);
@@ -420,7 +431,7 @@ on_both! {
             let people = ada.get("/portal/people");
             let action = |name: &str| people.body.split('"').find(|text| text.starts_with("/portal/account-invitations/") && text.ends_with(name)).unwrap().to_owned();
             end(&eve, &link, &world);
-            let expired = what == "has expired";
+            let expired = what == "has expired" && world.count("SELECT count(*) FROM account_invitations") > 0;
             for name in if expired { &["/renew"][..] } else { &["/renew", "/withdraw"] } {
                 let reply = ada.submit(&people, &action(name), &[]);
                 assert!(reply.status == 404 && reply.body.contains(what) && reply.body.contains("Go to people"), "{what} {name}: {}", reply.body);
@@ -439,6 +450,8 @@ on_both! {
         assert!(refused.status == 409 && refused.body.contains("set a password yet"), "{}", refused.body);
         let told = world.refused(&["account-invitation", "create", "--email", "new@two.example", "--role", "viewer", "--account", "One"]);
         assert!(told.contains("password link first"), "{told}");
+        // The administrator was told something of another account.
+        assert_eq!(world.count("SELECT count(*) FROM audit WHERE action = 'account_invitation.refused'"), 1);
         assert_eq!(world.count("SELECT count(*) FROM account_invitations"), 0);
         set_password(&world, "new@two.example", PASSWORD);
         invite(&world, "new@two.example", "One", "viewer");

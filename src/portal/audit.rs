@@ -382,7 +382,7 @@ fn actor(user: &CurrentUser, actor: &str, names: &Names) -> Markup {
 }
 
 /// What an entry reports beyond its columns: of a token that a trust rule gave, the rule, the issuer
-/// and the claims that its conditions were compared with.
+/// and the claims that its conditions were compared with; of an invitation, the role.
 fn details(user: &CurrentUser, entry: &AuditEntry) -> Markup {
     let details: Map<String, Value> = entry
         .details
@@ -401,6 +401,8 @@ fn details(user: &CurrentUser, entry: &AuditEntry) -> Markup {
                 (label) ": "
                 @match value {
                     Value::Object(members) => { @for (name, value) in members { code { (name) "=" (text(value)) } " " } }
+                    Value::Bool(on) => { (user.t(if *on { "detail-yes" } else { "detail-no" })) }
+                    Value::String(role) if name == "role" => { (user.t(&format!("role-{role}"))) }
                     value => { code { (text(value)) } }
                 }
             }

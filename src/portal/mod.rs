@@ -639,7 +639,14 @@ fn error_response(request: &HttpRequest, error: &PageError) -> HttpResponse {
             });
             response
         }
-        PageError::PageOfOtherAccount(id) => account_switch::page_of_other_account(&context, id),
+        PageError::PageOfOtherAccount(id) => {
+            let mut response = account_switch::page_of_other_account(&context, id);
+            response.extensions_mut().insert(LogError {
+                code: Code::AccessDenied,
+                error: error.to_string(),
+            });
+            response
+        }
         PageError::DuplicateSubmission(list) => {
             page::redirect(&format!("{list}?done=already"), &[])
         }

@@ -41,9 +41,11 @@ pub async fn confirm(user: CurrentUser, id: Path<String>) -> Result<HttpResponse
         (None, _) => user.tr("person-remove-text", &[email()]),
     };
     let fields = html! {
-        @match of_account {
-            Some(own) => { (hidden("account", &own.account)) }
-            None => { (hidden(DELETES, "on")) }
+        @match (of_account, &person.accounts[..]) {
+            (Some(own), _) => { (hidden("account", &own.account)) }
+            // If the person joins another account meanwhile, they are not deleted.
+            (None, [own]) => { (hidden("account", &own.account)) (hidden(DELETES, "on")) }
+            (None, _) => { (hidden(DELETES, "on")) }
         }
     };
     let content = confirmation(
@@ -81,5 +83,9 @@ pub async fn remove(
     let (store, permit) = (&user.server.store, user.may(UsersWrite)?);
     let account = form.optional("account");
     let removed = user::delete(store, permit, &person.email, account, Some(confirmed)).await;
-    outcome(&user, &person, removed, "/people", "person-removed")
+    let what = match &removed {
+        Ok(Removal::Entirely) => "person-deleted",
+        _ => "person-removed",
+    };
+    outcome(&user, &person, removed, "/people", what)
 }

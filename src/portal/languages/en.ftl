@@ -584,6 +584,7 @@ policy-off = Two-step verification is optional in this account.
 policy-turn-on = Require
 policy-turn-off = Make optional
 to-people = Go to people
+done-person-deleted = Person deleted.
 done-person-removed = Person removed.
 
 ## Accounts
@@ -744,6 +745,8 @@ platform-custom = Another issuer
 platform-custom-text = Trusts the tokens of any issuer that meet your conditions.
 platform-id-jag = Identity provider (ID-JAG)
 platform-id-jag-text = Lets this application exchange an identity assertion of your identity provider for an access token of the user (Cross App Access). The application also authenticates itself.
+detail-yes = Yes
+detail-no = No
 detail-trust-rule = Trust rule
 detail-issuer = Issuer
 detail-claims = Claims

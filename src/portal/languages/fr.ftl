@@ -587,6 +587,7 @@ policy-off = La validation en deux étapes est facultative dans ce compte.
 policy-turn-on = Rendre obligatoire
 policy-turn-off = Rendre facultative
 to-people = Voir les personnes
+done-person-deleted = Personne supprimée.
 done-person-removed = Personne retirée.
 
 ## Comptes
@@ -747,6 +748,8 @@ platform-custom = Autre émetteur
 platform-custom-text = Accepte les jetons de tout émetteur qui remplissent vos conditions.
 platform-id-jag = Fournisseur d’identité (ID-JAG)
 platform-id-jag-text = Permet à cette application d’échanger une assertion d’identité de votre fournisseur d’identité contre un jeton d’accès de l’utilisateur (Cross App Access). L’application doit aussi s’authentifier.
+detail-yes = Oui
+detail-no = Non
 detail-trust-rule = Règle de confiance
 detail-issuer = Émetteur
 detail-claims = Revendications
