@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::account::find_visible;
-use super::account_invitation::withdraw;
+use super::account_invitation::{end_those_of_client, withdraw};
 use super::actor::Permit;
 use super::rights::AccountsWrite;
 use crate::clock::Timestamp;
@@ -149,6 +149,7 @@ fn delete_objects(
     }
     for client in client::list(transaction.database(), own, None, BATCH)? {
         domain::client::delete(transaction, recorder, &client)?;
+        end_those_of_client(transaction, recorder, &client.client_id)?;
         deleted += 1;
     }
     for invitation in account_invitation::of_account(transaction.database(), account_id, BATCH)? {

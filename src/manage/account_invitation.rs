@@ -181,7 +181,14 @@ pub async fn create(
             }
             // Nobody can accept without signing in.
             if user.password_hash.is_none() {
-                return Err(refusal::invited_without_password().field("email"));
+                let refused = refusal::invited_without_password().field("email");
+                if permit.is_operator() {
+                    return Err(refused);
+                }
+                // As for an unknown address: the answer tells something about one of another account.
+                let action = Action::AccountInvitationRefused;
+                permit.recorder().record(transaction, action, id, &email)?;
+                return Ok(Err(refused));
             }
             let kind = MailKind::AccountInvitation;
             let mail_id = send(
@@ -325,10 +332,10 @@ pub async fn ended(
     email: &str,
     account: Option<String>,
 ) -> Result<Error, Error> {
-    let id = id.to_owned();
+    let (id, email) = (id.to_owned(), email.to_owned());
     let filter = AuditFilter {
         account_id: permit.account().map(str::to_owned).or(account),
-        target: Some(email.to_owned()),
+        target: Some(email.clone()),
         ..AuditFilter::default()
     };
     if [&filter.account_id, &filter.target]
@@ -343,6 +350,13 @@ pub async fn ended(
             if found.is_some_and(|row| permit.can_access(&row.account_id)) {
                 return Ok(refusal::account_invitation_expired());
             }
+            let user = user::find_by_email(database, &email)?;
+            let is_open = match (user, &filter.account_id) {
+                (Some(user), Some(account_id)) => {
+                    account_invitation::of_user(database, &user.id, account_id)?.is_some()
+                }
+                _ => false,
+            };
             let latest = audit::list(database, &filter, LOOKED_AT)?.entries;
             let end = latest
                 .iter()
@@ -354,7 +368,11 @@ pub async fn ended(
                     Action::AccountInvitationDelete => {
                         Some(refusal::account_invitation_withdrawn())
                     }
-                    Action::AccountInvitationCreate => Some(refusal::account_invitation_replaced()),
+                    // Else it has expired, or went with the invited user.
+                    Action::AccountInvitationCreate if is_open => {
+                        Some(refusal::account_invitation_replaced())
+                    }
+                    Action::AccountInvitationCreate => Some(refusal::account_invitation_expired()),
                     _ => None,
                 });
             Ok(end.unwrap_or_else(refusal::account_invitation_expired))

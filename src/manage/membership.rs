@@ -181,7 +181,8 @@ pub async fn leave(
                 Some(&account_id),
                 &user.email,
             )?;
-            account_invitation::end_those_of_user(transaction, &recorder, &user)
+            account_invitation::end_those_of_user(transaction, &recorder, &user)?;
+            Ok(())
         })
         .await
 }

@@ -151,6 +151,23 @@ pub fn of_creator(
         .load(database)?)
 }
 
+/// The invitation of a user to an account, which may have expired.
+///
+/// # Errors
+/// [`StoreError`] if the database did not answer.
+pub fn of_user(
+    database: &mut Database,
+    user_id: &str,
+    account_id: &str,
+) -> Result<Option<AccountInvitation>, StoreError> {
+    Ok(account_invitations::table
+        .filter(account_invitations::user_id.eq(user_id))
+        .filter(account_invitations::account_id.eq(account_id))
+        .select(AccountInvitation::as_select())
+        .first(database)
+        .optional()?)
+}
+
 /// Inserts an invitation, and deletes the one that the user had to this account.
 ///
 /// # Errors
@@ -159,12 +176,8 @@ pub fn replace(
     transaction: &mut Transaction<'_>,
     invitation: &AccountInvitation,
 ) -> Result<(), StoreError> {
-    let earlier: Option<AccountInvitation> = account_invitations::table
-        .filter(account_invitations::user_id.eq(&invitation.user_id))
-        .filter(account_invitations::account_id.eq(&invitation.account_id))
-        .select(AccountInvitation::as_select())
-        .first(transaction.database)
-        .optional()?;
+    let (user_id, account_id) = (&invitation.user_id, &invitation.account_id);
+    let earlier = of_user(transaction.database, user_id, account_id)?;
     if let Some(earlier) = earlier {
         delete(transaction, &earlier)?;
     }

@@ -2,7 +2,6 @@
 
 use serde_json::json;
 
-use crate::error::Error;
 use crate::manage::actor::{ActorName, client_name, user_name};
 use crate::manage::rights::{Right, Rights};
 use crate::store::account_invitation::{self, AccountInvitation};
@@ -41,7 +40,7 @@ pub(in crate::manage) fn end_those_of_user(
     transaction: &mut Transaction<'_>,
     recorder: &Recorder,
     inviter: &User,
-) -> Result<(), Error> {
+) -> Result<(), StoreError> {
     end_those_of(transaction, recorder, &user_name(&inviter.email))
 }
 
@@ -50,7 +49,7 @@ pub(in crate::manage) fn end_those_of_client(
     transaction: &mut Transaction<'_>,
     recorder: &Recorder,
     client_id: &str,
-) -> Result<(), Error> {
+) -> Result<(), StoreError> {
     end_those_of(transaction, recorder, &client_name(client_id))
 }
 
@@ -58,7 +57,7 @@ fn end_those_of(
     transaction: &mut Transaction<'_>,
     recorder: &Recorder,
     inviter: &str,
-) -> Result<(), Error> {
+) -> Result<(), StoreError> {
     for row in account_invitation::of_creator(transaction.database(), inviter)? {
         if !can_still_invite(transaction.database(), &row)? {
             withdraw(transaction, recorder, &row)?;
@@ -72,7 +71,7 @@ fn end_those_of(
 pub(super) fn can_still_invite(
     database: &mut Database,
     row: &AccountInvitation,
-) -> Result<bool, Error> {
+) -> Result<bool, StoreError> {
     let needed = Rights::of_role(row.role).with(Right::UsersWrite);
     let suffices = |rights: Rights| needed.difference(rights) == Rights::default();
     match ActorName::parse(&row.created_by) {

@@ -315,7 +315,8 @@ pub async fn delete(
             }
             let recorder = permit.recorder();
             domain::client::delete(transaction, recorder, &client)?;
-            account_invitation::end_those_of_client(transaction, recorder, &id)
+            account_invitation::end_those_of_client(transaction, recorder, &id)?;
+            Ok(())
         })
         .await
 }

@@ -55,7 +55,7 @@ pub struct AuditEntry {
     /// For a failure: the client whose credential was presented or whose id was given.
     pub client_id: Option<String>,
     /// Further facts: for a token that was issued by a trust rule, the client, the rule, and the
-    /// claims that its conditions were compared with.
+    /// claims that its conditions were compared with; for an invitation to an account, the role.
     #[serde(serialize_with = "as_json_object")]
     #[schemars(with = "Option<serde_json::Map<String, Value>>")]
     pub details: Option<String>,
