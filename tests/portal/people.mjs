@@ -267,7 +267,7 @@ async function roles() {
   await titled(admin, `Remove ${viewer}`)
   await shows(admin, `${viewer} can no longer sign in`)
   await press(admin, 'Remove')
-  await notice(admin, 'Person removed.')
+  await notice(admin, 'Person deleted.')
   await lacks(admin, viewer)
   await page.reload()
   await titled(page, 'Sign in')
