@@ -23,6 +23,10 @@ const VARIANT: f64 = 0.3;
 /// A character that follows no rule.
 const CHARACTER: f64 = 1.0;
 
+/// How many characters of a password are looked at: the rest would only add guesses, and the estimate is
+/// made on the thread of the request.
+const ESTIMATED_LENGTH: usize = 128;
+
 /// The main reason why a password would be guessed soon; none for a good one. `related` are words
 /// in lower case that an attacker would try first.
 pub fn weakness(text: &str, related: &[String]) -> Option<Weakness> {
@@ -75,7 +79,7 @@ impl Text {
             all.extend(characters);
             all
         };
-        let typed = collect(text.len(), &mut text.chars());
+        let typed = collect(ESTIMATED_LENGTH, &mut text.chars().take(ESTIMATED_LENGTH));
         let lower = collect(typed.len(), &mut typed.iter().map(|c| lower(*c)));
         let plain = collect(lower.len(), &mut lower.iter().map(|c| plain(*c)));
         Text {
@@ -317,9 +321,21 @@ mod tests {
         }
     }
 
-    /// The work is in proportion to the number of places at which something ends.
     #[test]
-    fn the_longest_passwords_have_a_bounded_number_of_segments() {
+    fn of_a_long_password_the_beginning_decides() {
+        let strong = "kV8#tq2Z!m";
+        for (text, expected) in [
+            (format!("{strong}{}", "a".repeat(1000)), None),
+            ("a".repeat(1024), Some(Weakness::Repeated)),
+            (
+                format!("{}{strong}", "northwind".repeat(15)),
+                Some(Weakness::Personal),
+            ),
+        ] {
+            assert_eq!(weakness(&text, &related()), expected, "{text}");
+            assert!(Text::new(&text).typed.len() <= ESTIMATED_LENGTH);
+        }
+        // The work is in proportion to the number of segments.
         for unit in ["1", "a", "1!l|0o$5", "01021980", "northwind"] {
             let text = Text::new(&unit.repeat(1024 / unit.len()));
             let mut found = 0;
