@@ -8,7 +8,7 @@ use super::components::{self, clip, copy, hidden, table};
 use super::form::Form;
 use super::page::{NavItem, PageHeader, done, user_page};
 use super::page_error::{PageError, recoverable};
-use super::people::{gone_page, people_page};
+use super::people::people_page;
 use super::session_extractor::{AuthenticatedForm, CurrentUser};
 use crate::error::{Code, Error};
 use crate::manage::account_invitation::{self, AccountInvitationView, NewAccountInvitation};
@@ -124,7 +124,7 @@ pub async fn renew(
     user.may(UsersWrite)?;
     let (store, permit) = (&user.server.store, user.may(UsersRead)?);
     let Some(one) = account_invitation::show(store, permit, &id).await? else {
-        return gone(&user, &id, &form).await;
+        return Err(gone(&user, &id, &form).await?);
     };
     let created = create(&user, &one.email, one.role, Some(one.account)).await;
     match recoverable(&user, created, "/people")? {
@@ -141,15 +141,15 @@ pub async fn withdraw(
     let permit = user.may(UsersWrite)?;
     match account_invitation::delete(&user.server.store, permit, &id).await {
         Ok(()) => Ok(done(&user, "/people", "account-invitation-withdrawn")),
-        Err(error) if error.code() == Code::NotFound => gone(&user, &id, &form).await,
+        Err(error) if error.code() == Code::NotFound => Err(gone(&user, &id, &form).await?),
         Err(error) => Err(error.into()),
     }
 }
 
-/// The page about an invitation that ended since the list was loaded.
-async fn gone(user: &CurrentUser, id: &str, form: &Form) -> Result<HttpResponse, PageError> {
+/// How an invitation ended since the list was loaded.
+async fn gone(user: &CurrentUser, id: &str, form: &Form) -> Result<PageError, PageError> {
     let (store, permit) = (&user.server.store, user.may(UsersRead)?);
     let (email, account) = (form.text(EMAIL), form.optional(ACCOUNT));
     let how = account_invitation::ended(store, permit, id, email, account).await?;
-    Ok(gone_page(user, &how))
+    Ok(PageError::PersonGone(how))
 }

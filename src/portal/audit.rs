@@ -402,7 +402,7 @@ fn details(user: &CurrentUser, entry: &AuditEntry) -> Markup {
                 @match value {
                     Value::Object(members) => { @for (name, value) in members { code { (name) "=" (text(value)) } " " } }
                     Value::Bool(on) => { (user.t(if *on { "detail-yes" } else { "detail-no" })) }
-                    Value::String(role) if name == "role" => { (user.t(&format!("role-{role}"))) }
+                    Value::String(role) if name == "role" && user.language.has_message(&format!("role-{role}")) => { (user.t(&format!("role-{role}"))) }
                     value => { code { (text(value)) } }
                 }
             }

@@ -605,6 +605,15 @@ fn set_security_headers(headers: &mut HeaderMap, cacheable: bool) {
     }
 }
 
+/// The page of a refused request, with the reason for the access log.
+fn denied(mut page: HttpResponse, reason: String) -> HttpResponse {
+    page.extensions_mut().insert(LogError {
+        code: Code::AccessDenied,
+        error: reason,
+    });
+    page
+}
+
 /// The response in place of a page that a handler could not answer with.
 fn error_response(request: &HttpRequest, error: &PageError) -> HttpResponse {
     let Some(server) = request.app_data::<Data<AuthorizationServer>>() else {
@@ -622,6 +631,7 @@ fn error_response(request: &HttpRequest, error: &PageError) -> HttpResponse {
             page::set_log_error(&mut response, error);
             response
         }
+        PageError::PersonGone(error) => people::gone_page(&context, error),
         PageError::SignInRequired => {
             let path = context.path_and_query.as_bytes();
             let next: String = form_urlencoded::byte_serialize(path).collect();
@@ -632,31 +642,19 @@ fn error_response(request: &HttpRequest, error: &PageError) -> HttpResponse {
             page::redirect(&context.link("/profile/second-factor"), &[])
         }
         PageError::OtherAccount(opened_in) => {
-            let mut response = account_switch::other_account_page(&context, opened_in, &[]);
-            response.extensions_mut().insert(LogError {
-                code: Code::AccessDenied,
-                error: error.to_string(),
-            });
-            response
+            let page = account_switch::other_account_page(&context, opened_in, &[]);
+            denied(page, error.to_string())
         }
-        PageError::PageOfOtherAccount(id) => {
-            let mut response = account_switch::page_of_other_account(&context, id);
-            response.extensions_mut().insert(LogError {
-                code: Code::AccessDenied,
-                error: error.to_string(),
-            });
-            response
-        }
+        PageError::PageOfOtherAccount(id) => denied(
+            account_switch::page_of_other_account(&context, id),
+            error.to_string(),
+        ),
         PageError::DuplicateSubmission(list) => {
             page::redirect(&format!("{list}?done=already"), &[])
         }
         PageError::Resubmit(message) => {
-            let mut response = sign_in::resubmit(context, message, &form.unwrap_or_default());
-            response.extensions_mut().insert(LogError {
-                code: Code::AccessDenied,
-                error: (*message).to_owned(),
-            });
-            response
+            let page = sign_in::resubmit(context, message, &form.unwrap_or_default());
+            denied(page, (*message).to_owned())
         }
     }
 }

@@ -33,6 +33,8 @@ pub enum PageError {
     OtherAccount(String),
     /// The page is one of another account than the one in use. Holds the id of that account.
     PageOfOtherAccount(String),
+    /// The person or the invitation is gone. Holds the refusal that says how.
+    PersonGone(Error),
     /// The form was submitted twice, and the first submission succeeded. Holds the page that shows
     /// the result.
     DuplicateSubmission(String),
@@ -47,7 +49,7 @@ impl From<Error> for PageError {
 impl fmt::Display for PageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PageError::Error(error) => error.fmt(f),
+            PageError::Error(error) | PageError::PersonGone(error) => error.fmt(f),
             PageError::SignInRequired => f.write_str("sign-in is required"),
             PageError::SecondFactorRequired => f.write_str("the second factor is required"),
             PageError::EnrolmentRequired => f.write_str("a second factor must be enrolled"),

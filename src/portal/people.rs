@@ -1,6 +1,7 @@
 //! People: the users of an account; for operators the users of all accounts.
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::web::Path;
 use maud::{Markup, html};
 
@@ -11,9 +12,9 @@ use super::components::{
 };
 use super::form::Form;
 use super::list_query::ListQuery;
-use super::page::{self, NavItem, PageHeader, done, user_page};
+use super::page::{self, NavItem, PageHeader, done, plain_page, user_page};
 use super::page_error::{PageError, recoverable};
-use super::session_extractor::{AuthenticatedForm, CurrentUser};
+use super::session_extractor::{AuthenticatedForm, CurrentUser, PageContext};
 use crate::error::{Code, Error, refusal};
 use crate::manage::account::{self, AccountPatch};
 use crate::manage::account_invitation;
@@ -238,38 +239,33 @@ fn link_page(user: &CurrentUser, email: &str, created: &NewInvitation) -> HttpRe
 }
 
 /// The user of a page, who may be gone by now.
-pub(super) async fn find(
-    user: &CurrentUser,
-    id: &str,
-) -> Result<Result<UserView, HttpResponse>, PageError> {
+pub(super) async fn find(user: &CurrentUser, id: &str) -> Result<UserView, PageError> {
     let found = user::show(&user.server.store, user.may(UsersRead)?, id).await;
-    match found {
-        Ok(person) => Ok(Ok(person)),
-        Err(error) if error.code() == Code::NotFound => {
-            Ok(Err(gone_page(user, &refusal::user_gone())))
-        }
-        Err(error) => Err(error.into()),
+    found.map_err(gone_if_not_found)
+}
+
+/// Somebody else removed the person since the page was loaded.
+fn gone_if_not_found(error: Error) -> PageError {
+    match error.code() {
+        Code::NotFound => PageError::PersonGone(refusal::user_gone()),
+        _ => error.into(),
     }
 }
 
 /// The page about a person or an invitation that is gone, which leads back to the list.
-pub(super) fn gone_page(user: &CurrentUser, error: &Error) -> HttpResponse {
-    let content =
-        html! { p { a.button.primary href=(user.link("/people")) { (user.t("to-people")) } } };
+pub(super) fn gone_page(context: &PageContext, error: &Error) -> HttpResponse {
+    let content = html! { p { a.button.primary href=(context.link("/people")) { (context.t("to-people")) } } };
     let header = PageHeader {
-        breadcrumbs: vec![NavItem::People.breadcrumb(user)],
+        breadcrumbs: vec![NavItem::People.breadcrumb(context)],
         error: Some(error),
-        ..PageHeader::titled(user.t("people-gone"))
+        ..PageHeader::titled(context.t("people-gone"))
     };
-    user_page(user, NavItem::People, header, content)
+    plain_page(context, StatusCode::NOT_FOUND, &header, content, &[])
 }
 
 /// The page of a user.
 pub async fn show(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, PageError> {
-    let person = match find(&user, &id).await? {
-        Ok(person) => person,
-        Err(gone) => return Ok(gone),
-    };
+    let person = find(&user, &id).await?;
     Ok(person_page(&user, &person, None))
 }
 
@@ -402,13 +398,11 @@ pub(super) fn outcome<T>(
     to: &str,
     what: &str,
 ) -> Result<HttpResponse, PageError> {
-    // Somebody else removed the person since the page was loaded.
-    if let Err(error) = &result
-        && error.code() == Code::NotFound
-    {
-        return Ok(gone_page(user, &refusal::user_gone()));
-    }
-    Ok(match recoverable(user, result, to)? {
+    let result = match result {
+        Err(error) if error.code() == Code::NotFound => return Err(gone_if_not_found(error)),
+        result => recoverable(user, result, to)?,
+    };
+    Ok(match result {
         Ok(_) => done(user, to, what),
         Err(error) => person_page(user, person, Some(&error)),
     })
@@ -419,10 +413,7 @@ pub async fn set_role(
     AuthenticatedForm { user, form }: AuthenticatedForm,
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let person = match find(&user, &id).await? {
-        Ok(person) => person,
-        Err(gone) => return Ok(gone),
-    };
+    let person = find(&user, &id).await?;
     let changed = async {
         let role = form
             .get("role")
@@ -451,10 +442,7 @@ pub async fn link(
     AuthenticatedForm { user, .. }: AuthenticatedForm,
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let person = match find(&user, &id).await? {
-        Ok(person) => person,
-        Err(gone) => return Ok(gone),
-    };
+    let person = find(&user, &id).await?;
     let created = new_link(&user, &person.email).await;
     match recoverable(&user, created, "/people")? {
         Ok(created) => Ok(link_page(&user, &person.email, &created)),
@@ -467,10 +455,7 @@ pub async fn reset_second_factor(
     AuthenticatedForm { user, .. }: AuthenticatedForm,
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let person = match find(&user, &id).await? {
-        Ok(person) => person,
-        Err(gone) => return Ok(gone),
-    };
+    let person = find(&user, &id).await?;
     let reset =
         user::reset_second_factor(&user.server.store, user.may(UsersWrite)?, &person.email).await;
     outcome(

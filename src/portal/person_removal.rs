@@ -18,10 +18,7 @@ const DELETES: &str = "deletes";
 /// Asks to confirm that a user is removed.
 pub async fn confirm(user: CurrentUser, id: Path<String>) -> Result<HttpResponse, PageError> {
     user.may(UsersWrite)?;
-    let person = match find(&user, &id).await? {
-        Ok(person) => person,
-        Err(gone) => return Ok(gone),
-    };
+    let person = find(&user, &id).await?;
     let path = format!("/people/{id}");
     let email = || ("email", person.email.as_str().into());
     let account = user.query("account");
@@ -72,10 +69,7 @@ pub async fn remove(
     AuthenticatedForm { user, form }: AuthenticatedForm,
     id: Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let person = match find(&user, &id).await? {
-        Ok(person) => person,
-        Err(gone) => return Ok(gone),
-    };
+    let person = find(&user, &id).await?;
     let confirmed = match form.checked(DELETES) {
         true => Removal::Entirely,
         false => Removal::FromAccount,
