@@ -133,8 +133,8 @@ pub async fn is_needed(
 ///
 /// # Errors
 /// `invalid_request` for an invalid address; `not_found` if no user has it; `conflict` for a member of the
-/// account, an operator, a user without a password, and beyond [`MAX_OPEN`]; `access_denied` for a role with rights that the actor does
-/// not have, and for a closed account; `temporarily_unavailable` beyond [`MAX_REFUSED_PER_HOUR`].
+/// account, an operator, a user without a password, and beyond [`MAX_OPEN`]; `access_denied` for a role with
+/// rights that the actor does not have, and for a closed account; `temporarily_unavailable` beyond [`MAX_REFUSED_PER_HOUR`].
 pub async fn create(
     store: &Arc<Store>,
     permit: Permit<UsersWrite>,
@@ -351,7 +351,7 @@ pub async fn ended(
                 return Ok(refusal::account_invitation_expired());
             }
             let user = user::find_by_email(database, &email)?;
-            let is_open = match (user, &filter.account_id) {
+            let has_newer = match (user, &filter.account_id) {
                 (Some(user), Some(account_id)) => {
                     account_invitation::of_user(database, &user.id, account_id)?.is_some()
                 }
@@ -369,7 +369,7 @@ pub async fn ended(
                         Some(refusal::account_invitation_withdrawn())
                     }
                     // Else it has expired, or went with the invited user.
-                    Action::AccountInvitationCreate if is_open => {
+                    Action::AccountInvitationCreate if has_newer => {
                         Some(refusal::account_invitation_replaced())
                     }
                     Action::AccountInvitationCreate => Some(refusal::account_invitation_expired()),
