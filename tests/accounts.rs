@@ -181,7 +181,12 @@ on_both! {
         world.cli(&["registration-token", "create", "--account", "Acme"]);
         world.cli(&["announcement", "create", "--account", "Acme", "--text-en", "x", "--text-fr", "x", "--until", "2027-01-31"]);
         person(&world, "vic@acme.example", "viewer", Some("Acme"));
+        // An invitation to another account, by a client that was an operator's.
+        person(&world, "zed@first.example", "viewer", Some("First"));
+        world.cli(&["account", "create", "--name", "Globex"]);
         let node = world.start();
+        world.cli(&["account-invitation", "create", "--email", "zed@first.example", "--role", "viewer", "--account", "Globex"]);
+        world.execute(&format!("UPDATE account_invitations SET created_by = 'client {}'", client.id));
         world.cli(&["webhook", "create", "https://hooks.acme.example/", "--account", "Acme", "--event", "*"]);
         let token = node.token(&client);
         let delete = |name: &'static str| ["account", "delete", "Acme", "--name", name];
@@ -215,6 +220,8 @@ on_both! {
         for (action, count) in [("client.create", 26), ("client.delete", 26), ("user.delete", 2), ("webhook.delete", 1), ("account.delete", 1), ("account.deleted", 1)] {
             assert_eq!(entries(action), count, "{action}");
         }
+        assert_eq!(world.count("SELECT count(*) FROM account_invitations"), 0);
+        assert_eq!(world.count("SELECT count(*) FROM audit WHERE action = 'account_invitation.delete' AND target = 'zed@first.example'"), 1);
         let last = world.cli(&["audit", "list", "--target", &id]);
         assert_eq!((&last[0]["action"], &last[0]["details"]["name"]), (&json!("account.deleted"), &json!("Acme")));
         assert_eq!((verify(&node, &token), verify(&node, &client.api_key)), (401, 401));
