@@ -1,8 +1,8 @@
 //! Account invitations: one-time links by which users of another account join an account.
 //!
 //! Whoever manages the first account of a user can set the user's password, and so could act in an account
-//! that is added to it. A user with one account therefore chooses a new password when joining another one;
-//! after that, nobody but an operator can change how the user signs in ([`Found::manageable`]).
+//! that is added to it. A user therefore chooses a new password at each account that the user joins; after
+//! that, nobody but an operator can change how the user signs in ([`Found::manageable`]).
 //!
 //! [`Found::manageable`]: super::membership
 
