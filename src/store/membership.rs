@@ -99,6 +99,7 @@ pub fn members(
         .select(User::as_select())
         .load(database)?;
     found.extend(others);
+    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(found)
 }
 
