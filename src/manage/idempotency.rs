@@ -32,7 +32,7 @@ impl IdempotencyKey {
     /// The id of the object that an earlier, identical request created; `None` for the first request.
     ///
     /// # Errors
-    /// `unprocessable_content` if the key came with another request before; a
+    /// `idempotency_key_reused` if the key came with another request before; a
     /// [`StoreError`](crate::store::StoreError) if the database cannot be queried.
     pub async fn previous_result(&self, store: &Store) -> Result<Option<String>, Error> {
         let id = self.id.clone();

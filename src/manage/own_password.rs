@@ -38,7 +38,7 @@ impl PasswordChange {
     ///
     /// # Errors
     /// `invalid_request` if the current password is wrong, or the new one is too weak or the same;
-    /// `too_many_requests` after too many failures.
+    /// `temporarily_unavailable` after too many failures.
     pub(super) async fn confirm(
         server: &AuthorizationServer,
         session: &ActiveSession,

@@ -139,7 +139,7 @@ impl Link {
 /// there is such a user.
 ///
 /// # Errors
-/// `conflict` if no e-mail is sent; `invalid_request` for an invalid address; `too_many_requests` after
+/// `conflict` if no e-mail is sent; `invalid_request` for an invalid address; `temporarily_unavailable` after
 /// too many requests from this address or for this user; `temporarily_unavailable` if the database cannot
 /// be written.
 pub async fn request(

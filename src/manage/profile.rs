@@ -57,7 +57,7 @@ pub fn resume_enrolment(
 ///
 /// # Errors
 /// `invalid_request` for a wrong password, or a form of another user; `access_denied` for a wrong
-/// code; `conflict` if there is a second factor; `too_many_requests` after too many failures.
+/// code; `conflict` if there is a second factor; `temporarily_unavailable` after too many failures.
 pub async fn enrol(
     server: &AuthorizationServer,
     session: &ActiveSession,
@@ -85,7 +85,7 @@ pub async fn enrol(
 /// Replaces all recovery codes. Returns the new ones, which are shown once.
 ///
 /// # Errors
-/// `invalid_request` for a wrong password; `access_denied` for a wrong code; `too_many_requests`
+/// `invalid_request` for a wrong password; `access_denied` for a wrong code; `temporarily_unavailable`
 /// after too many failures.
 pub async fn renew_recovery_codes(
     server: &AuthorizationServer,
@@ -107,7 +107,7 @@ pub async fn renew_recovery_codes(
 /// Removes the second factor. If one is required, the portal asks the user to enrol another.
 ///
 /// # Errors
-/// `invalid_request` for a wrong password; `access_denied` for a wrong code; `too_many_requests`
+/// `invalid_request` for a wrong password; `access_denied` for a wrong code; `temporarily_unavailable`
 /// after too many failures.
 pub async fn remove_second_factor(
     server: &AuthorizationServer,
@@ -273,7 +273,7 @@ pub async fn set_preferences(
 ///
 /// # Errors
 /// `invalid_request` if the current password is wrong, or the new one is too weak or the same;
-/// `too_many_requests` after too many failures.
+/// `temporarily_unavailable` after too many failures.
 pub async fn change_password(
     server: &AuthorizationServer,
     session: &ActiveSession,

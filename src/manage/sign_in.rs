@@ -73,7 +73,7 @@ impl VerifiedPassword {
 /// Signs a user in with the password.
 ///
 /// # Errors
-/// `access_denied`, the same for an unknown user as for a wrong password; `too_many_requests` after
+/// `access_denied`, the same for an unknown user as for a wrong password; `temporarily_unavailable` after
 /// too many failures, with the time to wait.
 pub async fn sign_in(
     server: &AuthorizationServer,
@@ -287,7 +287,7 @@ fn evict_oldest(
 /// Completes a sign-in with the second factor. The session gets a new cookie.
 ///
 /// # Errors
-/// `access_denied` for a code that is wrong or was used; `too_many_requests` after too many
+/// `access_denied` for a code that is wrong or was used; `temporarily_unavailable` after too many
 /// failures.
 pub async fn verify_second_factor(
     server: &AuthorizationServer,
@@ -521,7 +521,7 @@ pub(super) fn wrong_code() -> Error {
 /// know it. `field` is the form field it was entered in.
 ///
 /// # Errors
-/// `invalid_request` if the password is wrong; `too_many_requests` after too many failures.
+/// `invalid_request` if the password is wrong; `temporarily_unavailable` after too many failures.
 pub(super) async fn confirm_password(
     server: &AuthorizationServer,
     session: &ActiveSession,
