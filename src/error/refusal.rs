@@ -105,7 +105,7 @@ refusals! {
     account_invitation_expired() = NotFound, "The invitation has expired";
     account_invitation_of_other() = AccessDenied, "The invitation is for another user; sign in as the user who was invited";
     account_invitations_full(limit: usize) = Conflict, "There can be at most {limit} open invitations; withdraw one first";
-    account_invitations_refused(limit: usize) = TooManyRequests, "More than {limit} addresses within an hour belong to no user; try again later";
+    account_invitations_refused(limit: usize) = TooManyRequests, "More than {limit} addresses within an hour could not be invited; try again later";
     account_limit(limit: usize) = Conflict, "A user can belong to at most {limit} accounts";
     account_not_own() = NotFound, "You do not belong to this account";
     last_account() = Conflict, "This is your only account; an administrator or an operator can delete your user";

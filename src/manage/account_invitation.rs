@@ -48,7 +48,8 @@ const MAX_OPEN: usize = 100;
 /// How many entries of the audit about a user are read, to find what became of an invitation.
 const LOOKED_AT: usize = 50;
 
-/// The most addresses without a user for which an account can try to create an invitation within an hour.
+/// How many invitations an account can request within an hour for addresses of no user, or of a user
+/// without a password.
 const MAX_REFUSED_PER_HOUR: usize = 30;
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -134,7 +135,8 @@ pub async fn is_needed(
 /// # Errors
 /// `invalid_request` for an invalid address; `not_found` if no user has it; `conflict` for a member of the
 /// account, an operator, a user without a password, and beyond [`MAX_OPEN`]; `access_denied` for a role with
-/// rights that the actor does not have, and for a closed account; `temporarily_unavailable` beyond [`MAX_REFUSED_PER_HOUR`].
+/// rights that the actor does not have, and for a closed account; `temporarily_unavailable` beyond
+/// [`MAX_REFUSED_PER_HOUR`].
 pub async fn create(
     store: &Arc<Store>,
     permit: Permit<UsersWrite>,
