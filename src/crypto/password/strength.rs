@@ -23,8 +23,8 @@ const VARIANT: f64 = 0.3;
 /// A character that follows no rule.
 const CHARACTER: f64 = 1.0;
 
-/// How many characters of a password are looked at: the rest would only add guesses, and the estimate is
-/// made on the thread of the request.
+/// How many characters of a password are estimated: more would take milliseconds on the thread of the
+/// request. A password whose beginning is weak is refused, whatever follows.
 const ESTIMATED_LENGTH: usize = 128;
 
 /// The main reason why a password would be guessed soon; none for a good one. `related` are words
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_long_password_the_beginning_decides() {
+    fn only_the_beginning_of_a_long_password_is_estimated() {
         let strong = "kV8#tq2Z!m";
         for (text, expected) in [
             (format!("{strong}{}", "a".repeat(1000)), None),
